@@ -1,0 +1,1 @@
+"""What a user writes with: tensors, functions, layers, initializers, losses, metrics, optimizers."""

@@ -1,0 +1,217 @@
+"""Layers that every network has: dense, activation, flatten, dropout, and the chain of layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from graphc.dims import product
+from graphc.errors import DeclarationError, DTypeError, ShapeError
+from graphc.frontend import elementwise, reductions, sampling
+from graphc.frontend.initializers import Initializer
+from graphc.frontend.layers.layer import Layer
+from graphc.frontend.state import Parameter
+from graphc.frontend.tensor import Tensor
+from graphc.node import describe
+from graphc.origin import user_location
+
+__all__ = ["Activation", "Dense", "Dropout", "Flatten", "Sequential"]
+
+ActivationLike = str | Callable[[Tensor], Tensor] | None
+
+_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "linear": lambda x: x,
+    "relu": elementwise.relu,
+    "leaky_relu": elementwise.leaky_relu,
+    "elu": elementwise.elu,
+    "sigmoid": elementwise.sigmoid,
+    "tanh": elementwise.tanh,
+    "softplus": elementwise.softplus,
+    "softmax": reductions.softmax,
+}
+
+
+def _activation(value: ActivationLike) -> Callable[[Tensor], Tensor]:
+    if value is None:
+        return _ACTIVATIONS["linear"]
+    if callable(value):
+        return value
+    if value in _ACTIVATIONS:
+        return _ACTIVATIONS[value]
+    raise DeclarationError(
+        f"there is no activation {value!r}",
+        at=str(user_location()),
+        expected="a function of a tensor, or one of " + ", ".join(_ACTIVATIONS),
+        got=repr(value),
+    )
+
+
+class Dense(Layer):
+    """A fully connected layer: activation(x @ weight + bias).
+
+    Input: float [..., features], features an integer. Output: [..., units]. Parameters: weight [features, units], bias
+    [units] unless ``use_bias`` is False.
+
+    >>> import graphc as gc
+    >>> gc.layers.Dense(10)(gc.input("x", shape=("batch", 64)))
+    <Tensor f32[batch, 10]>
+    """
+
+    weight: Parameter
+    bias: Parameter
+
+    def __init__(
+        self,
+        units: int,
+        activation: ActivationLike = None,
+        use_bias: bool = True,
+        kernel_initializer: Initializer | str = "glorot_uniform",
+        bias_initializer: Initializer | str = "zeros",
+        name: str | None = None,
+    ) -> None:
+        super().__init__(name)
+        if not isinstance(units, int) or units < 1:
+            raise DeclarationError("units is a positive integer", at=str(user_location()), got=repr(units))
+        self.units = units
+        self.activation = _activation(activation)
+        self.use_bias = use_bias
+        self.kernel_initializer, self.bias_initializer = kernel_initializer, bias_initializer
+
+    def build(self, *inputs: Tensor) -> None:
+        """Declare weight and bias; ShapeError, DTypeError for inputs that are no rows of floats."""
+        (x,) = inputs
+        if not x.ndim or not isinstance(x.shape[-1], int):
+            raise ShapeError(
+                "Dense needs a last axis of fixed size",
+                at=str(user_location()),
+                facts=[("input", describe(x.node))],
+                expected="[..., features] with an integer",
+                got=str(x.type),
+            )
+        if not x.dtype.is_float:
+            raise DTypeError(
+                f"Dense does not take {x.dtype.name}",
+                at=str(user_location()),
+                facts=[("input", describe(x.node))],
+                expected="float32 or float64",
+                got=str(x.type),
+                way_out='declare the input as float, or convert it with gc.cast(x, "float32")',
+            )
+        self.weight = self.parameter("weight", (x.shape[-1], self.units), self.kernel_initializer, x.dtype)
+        if self.use_bias:
+            self.bias = self.parameter("bias", (self.units,), self.bias_initializer, x.dtype)
+
+    def call(self, *inputs: Tensor) -> Tensor:
+        """Declare activation(x @ weight + bias)."""
+        product_ = inputs[0] @ self.weight
+        return self.activation(product_ + self.bias if self.use_bias else product_)
+
+
+class Activation(Layer):
+    """An activation function as a layer: a name such as "relu", or any function of a tensor.
+
+    >>> import graphc as gc
+    >>> gc.layers.Activation("relu")(gc.input("x", shape=("batch", 3)))
+    <Tensor f32[batch, 3]>
+    """
+
+    def __init__(self, function: ActivationLike, name: str | None = None) -> None:
+        super().__init__(name or (function if isinstance(function, str) else None))
+        self.function = _activation(function)
+
+    def call(self, *inputs: Tensor) -> Tensor:
+        """Declare function(x)."""
+        return self.function(inputs[0])
+
+
+class Flatten(Layer):
+    """All axes but the first merged into one: [batch, a, b, ...] to [batch, a*b*...].
+
+    >>> import graphc as gc
+    >>> gc.layers.Flatten()(gc.input("x", shape=("batch", 8, 8)))
+    <Tensor f32[batch, 64]>
+    """
+
+    def call(self, *inputs: Tensor) -> Tensor:
+        """Declare the reshape."""
+        (x,) = inputs
+        return x.reshape((x.shape[0], product(x.shape[1:])))
+
+
+class Dropout(Layer):
+    """Inverted dropout: while training, each element is 0 with probability ``rate`` and divided by 1 - rate otherwise.
+
+    The mask depends on the seed, the step, the layer's name and the element alone; in inference nothing happens.
+
+    Source: N. Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", JMLR 2014.
+
+    >>> import graphc as gc
+    >>> gc.layers.Dropout(0.5)(gc.input("x", shape=("batch", 3)))
+    <Tensor f32[batch, 3]>
+    """
+
+    def __init__(self, rate: float, name: str | None = None) -> None:
+        super().__init__(name)
+        if not 0 <= rate < 1:
+            raise DeclarationError(
+                "the rate of dropout is a probability below 1",
+                at=str(user_location()),
+                expected="0 <= rate < 1",
+                got=repr(rate),
+            )
+        self.rate = rate
+
+    def call(self, *inputs: Tensor) -> Tensor:
+        """Declare the training and the inference side."""
+        (x,) = inputs
+        if self.rate == 0:
+            return x
+        keep = 1 - self.rate
+        mask = sampling.bernoulli(x.shape, keep, name="mask")
+        return elementwise.training_switch(mask.where(x * (1 / keep), 0.0), x)
+
+
+class Sequential(Layer):
+    """Layers one after the other. Layers without a name are called by their kind, numbered where it repeats.
+
+    >>> import graphc as gc
+    >>> net = gc.layers.Sequential([gc.layers.Dense(16, activation="relu"), gc.layers.Dense(10)], name="net")
+    >>> net(gc.input("x", shape=("batch", 64)))
+    <Tensor f32[batch, 10]>
+    >>> [p.name for p in net.parameters]
+    ['net/dense/weight', 'net/dense/bias', 'net/dense_1/weight', 'net/dense_1/bias']
+    """
+
+    def __init__(self, layers: Sequence[Layer], name: str | None = None) -> None:
+        super().__init__(name)
+        self.layers = list(layers)
+        names: set[str] = set()
+        for layer in dict.fromkeys(self.layers):
+            if not isinstance(layer, Layer):
+                raise DeclarationError(
+                    f"{layer!r} is no layer",
+                    at=str(user_location()),
+                    expected="layers such as layers.Dense(10)",
+                    got=type(layer).__name__,
+                    way_out="wrap a function in layers.Activation",
+                )
+            number, wanted = 0, layer.name
+            while wanted in names:
+                number += 1
+                wanted = f"{layer.name}_{number}"
+            names.add(wanted)
+            layer._name = wanted
+
+    def __getitem__(self, index: int) -> Any:
+        """The layer at a position."""
+        return self.layers[index]
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    def call(self, *inputs: Tensor) -> Tensor:
+        """Declare the chain."""
+        (x,) = inputs
+        for layer in self.layers:
+            x = layer(x)
+        return x

@@ -1,0 +1,33 @@
+"""Metrics: numbers that are watched, not minimised."""
+
+from __future__ import annotations
+
+from graphc.errors import DTypeError
+from graphc.frontend.tensor import Tensor, TensorLike, as_tensor
+from graphc.node import describe
+from graphc.origin import scope, user_location
+
+__all__ = ["accuracy"]
+
+
+def accuracy(logits: TensorLike, labels: TensorLike) -> Tensor:
+    """The share of samples whose largest logit is that of the label, between 0 and 1 (float32).
+
+    logits: float [..., classes]; of equal largest ones the first counts. labels: integers [...].
+
+    >>> import graphc as gc
+    >>> float(gc.evaluate(gc.metrics.accuracy(gc.constant([[0.0, 1.0], [2.0, 1.0]]), gc.constant([1, 1]))))
+    0.5
+    """
+    scores, target = as_tensor(logits), as_tensor(labels)
+    if not target.dtype.is_integer:
+        raise DTypeError(
+            "accuracy: class labels are integers",
+            at=str(user_location()),
+            facts=[("labels", describe(target.node))],
+            expected="int32 or int64",
+            got=str(target.type),
+        )
+    with scope("accuracy"):
+        right: Tensor = scores.argmax(axis=-1) == target
+        return right.mean()

@@ -1,0 +1,198 @@
+"""What a graph takes from outside: inputs, constants, parameters and other state, and the cells that hold state's values."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from graphc.dtypes import FLOAT32, INT64, as_dtype
+from graphc.errors import DeclarationError, ShapeError
+from graphc.frontend.broadcasting import natural_dtype
+from graphc.frontend.initializers import Initializer, Stream, Zeros, as_initializer
+from graphc.frontend.tensor import Tensor
+from graphc.literal import Literal
+from graphc.node import Node, apply
+from graphc.ops.leaves import Constant, Input, State
+from graphc.origin import current_scope, user_location
+from graphc.scalar import Array
+from graphc.tensor_type import TensorType, as_shape
+
+__all__ = ["SEED", "STEP", "Cell", "Parameter", "cell_of", "constant", "fresh_serial", "input", "new_state", "parameter", "state"]
+
+SEED = apply(State("seed", TensorType(INT64, ()), trainable=False))
+"""The state that seeds all random numbers of a program."""
+STEP = apply(State("step", TensorType(INT64, ()), trainable=False))
+"""The state that counts the training steps of a program."""
+
+
+class Cell:
+    """The value of one state between steps: an array that compiled programs update in place, aligned to 64 bytes.
+
+    It is made from the initializer when it is first needed, from a seed and the state's name in the program.
+    """
+
+    def __init__(self, type: TensorType, initializer: Initializer) -> None:
+        self.type = type
+        self.initializer = initializer
+        self._array: Array | None = None
+
+    @property
+    def ready(self) -> bool:
+        """True once the value exists."""
+        return self._array is not None
+
+    def initialize(self, seed: int, name: str, again: bool = False) -> None:
+        """Make the value from the initializer, unless it exists already (``again``: also then)."""
+        if self._array is None or again:
+            shape = tuple(size for size in self.type.shape if isinstance(size, int))
+            self.set(self.initializer(shape, Stream(seed, name)))
+
+    @property
+    def array(self) -> Array:
+        """The value itself, which programs change in place."""
+        if self._array is None:
+            self.initialize(0, "state")
+        assert self._array is not None
+        return self._array
+
+    def set(self, value: object) -> None:
+        """Copy a new value in; ShapeError if its shape differs."""
+        shape = tuple(size for size in self.type.shape if isinstance(size, int))
+        array = np.asarray(value)
+        if array.shape != shape:
+            raise ShapeError("the value has another shape than the state", expected=str(shape), got=str(array.shape))
+        if self._array is None:
+            self._array = aligned_empty(shape, self.type.dtype.numpy)
+        self._array[...] = array
+
+
+def aligned_empty(shape: tuple[int, ...], dtype: np.dtype[np.generic], alignment: int = 64) -> Array:
+    """An uninitialised array whose data starts at a multiple of the alignment, which vector loads like."""
+    size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+    raw = np.empty(size + alignment, np.uint8)
+    start = -raw.ctypes.data % alignment
+    return raw[start : start + size].view(dtype).reshape(shape)
+
+
+_cells: WeakKeyDictionary[Node, Cell] = WeakKeyDictionary()
+_serials: Counter[str] = Counter()
+_lock = threading.Lock()
+
+
+def cell_of(node: Node) -> Cell:
+    """The cell of a state node; made with zeros for a state that has none, as one from a parsed text."""
+    return _cells.setdefault(node, Cell(node.type, Zeros()))
+
+
+def fresh_serial(label: str) -> int:
+    """A number that no other state or random node of this label has."""
+    with _lock:
+        _serials[label] += 1
+        return _serials[label] - 1
+
+
+class Parameter(Tensor):
+    """A tensor that is state: it keeps its value from step to step, and optimizers change it if it is trainable.
+
+    >>> import graphc as gc
+    >>> w = gc.parameter((2, 3), initializer="zeros", name="w")
+    >>> w.value
+    array([[0., 0., 0.],
+           [0., 0., 0.]], dtype=float32)
+    """
+
+    __slots__ = ()
+
+    @property
+    def name(self) -> str:
+        """The label, with the scopes it was declared in."""
+        return self.node.op.label if isinstance(self.node.op, State) else ""
+
+    @property
+    def value(self) -> Array:
+        """A copy of the present value. Before the first program that uses it, the value that seed 0 gives."""
+        cell = cell_of(self.node)
+        cell.initialize(0, self.name)
+        return cell.array.copy()
+
+    @value.setter
+    def value(self, value: object) -> None:
+        cell_of(self.node).set(value)
+
+
+def input(name: str, shape: object, dtype: object = FLOAT32) -> Tensor:
+    """A tensor that is fed at each call, under its name.
+
+    shape: integers and names of sizes, such as ("batch", 64). Raises ShapeError, DTypeError, DeclarationError.
+
+    >>> import graphc as gc
+    >>> gc.input("image", shape=("batch", 8, 8))
+    <Tensor f32[batch, 8, 8]>
+    """
+    if not isinstance(name, str) or not name.replace("_", "a").replace("/", "a").isalnum():
+        raise DeclarationError(
+            "an input needs a name",
+            at=str(user_location()),
+            expected="letters, digits, underscores and slashes",
+            got=repr(name),
+        )
+    return Tensor(apply(Input(name, TensorType(as_dtype(dtype), as_shape(shape)))))
+
+
+def constant(value: object, dtype: object | None = None) -> Tensor:
+    """A constant tensor of numbers, lists or arrays; float32 and int64 unless numpy or ``dtype`` say otherwise.
+
+    >>> import graphc as gc
+    >>> gc.constant([[1.0, 2.0]])
+    <Tensor f32[1, 2]>
+    """
+    chosen = natural_dtype(value) if dtype is None else as_dtype(dtype)
+    return Tensor(apply(Constant(Literal.of(value, chosen))))
+
+
+def parameter(
+    shape: object,
+    initializer: Initializer | str | Callable[..., Array] | Array | float = "glorot_uniform",
+    name: str = "parameter",
+    dtype: object = FLOAT32,
+    trainable: bool = True,
+) -> Parameter:
+    """State that training changes.
+
+    shape: integers. initializer: a name from ``graphc.initializers``, an initializer, an array or a number. name: gets the
+    enclosing scopes as a prefix. trainable: False keeps optimizers away.
+
+    >>> import graphc as gc
+    >>> gc.parameter((784, 10), name="weight")
+    <Parameter f32[784, 10]>
+    """
+    label = "/".join((*current_scope(), name))
+    known = TensorType(as_dtype(dtype), as_shape(shape))
+    return new_state(label, known, as_initializer(initializer), trainable)
+
+
+def new_state(label: str, known: TensorType, initializer: Initializer, trainable: bool) -> Parameter:
+    """A state under its full label."""
+    node = apply(State(label, known, trainable, fresh_serial(label)))
+    _cells[node] = Cell(known, initializer)
+    return Parameter(node)
+
+
+def state(initial: object, name: str = "state", dtype: object | None = None) -> Parameter:
+    """State that no optimizer changes: a counter, a running mean; updates of a graph may replace it.
+
+    >>> import graphc as gc
+    >>> gc.state(0, name="counter").value
+    array(0)
+    """
+    chosen = natural_dtype(initial) if dtype is None else as_dtype(dtype)
+    array = np.asarray(initial, chosen.numpy)
+    return parameter(array.shape, array, name, chosen, trainable=False)
+
+
+_cells[SEED] = Cell(SEED.type, Zeros())
+_cells[STEP] = Cell(STEP.type, Zeros())

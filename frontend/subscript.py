@@ -1,0 +1,110 @@
+"""Subscripts: what ``x[...]`` means, on the level of nodes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import EllipsisType
+
+from graphc.dims import Shape, Size
+from graphc.errors import DeclarationError, ShapeError
+from graphc.node import Node, apply, describe
+from graphc.ops.movement import Reshape, Reverse, Slice
+from graphc.origin import user_location
+
+__all__ = ["Part", "subscript"]
+
+Part = int | slice | EllipsisType | None
+
+
+@dataclass
+class _Plan:
+    """What is taken of each axis, and the shape that is left when integer axes are dropped and new ones added."""
+
+    start: list[int] = field(default_factory=list)
+    stop: list[Size] = field(default_factory=list)
+    step: list[int] = field(default_factory=list)
+    flipped: list[int] = field(default_factory=list)
+    layout: list[int | None] = field(default_factory=list)
+    """Axes of the operand that stay, None for a new one."""
+
+    def take(self, axis: int, start: int, stop: Size, step: int) -> None:
+        self.start.append(start)
+        self.stop.append(stop)
+        self.step.append(step)
+
+
+def subscript(node: Node, key: Part | tuple[Part, ...]) -> Node:
+    """``node[key]`` with numpy's meaning of integers, slices, None and ``...``.
+
+    Raises ShapeError for an index out of range, DeclarationError for other keys (use gc.take for integer tensors).
+    """
+    parts = list(key) if isinstance(key, tuple) else [key]
+    consumed = sum(part is not None and part is not Ellipsis for part in parts)
+    if consumed > node.type.rank:
+        raise _error(node, f"{consumed} subscripts for {node.type.rank} dimensions")
+    if Ellipsis not in [part for part in parts if part is None or part is Ellipsis]:
+        parts.append(Ellipsis)
+    plan = _Plan()
+    axis = 0
+    for part in parts:
+        if part is None:
+            plan.layout.append(None)
+        elif isinstance(part, EllipsisType):
+            for _ in range(node.type.rank - consumed):
+                plan.layout.append(axis)
+                plan.take(axis, 0, node.type.shape[axis], 1)
+                axis += 1
+        else:
+            _one_axis(node, plan, axis, part)
+            axis += 1
+    return _apply(node, plan)
+
+
+def _one_axis(node: Node, plan: _Plan, axis: int, part: object) -> None:
+    size = node.type.shape[axis]
+    if isinstance(part, slice):
+        plan.layout.append(axis)
+        if part == slice(None):
+            plan.take(axis, 0, size, 1)
+        elif not isinstance(size, int):
+            raise _error(node, f"axis {axis} has the size {size}, known only at run time, and is taken whole or not at all")
+        else:
+            _slice(plan, axis, part, size)
+        return
+    if not hasattr(part, "__index__") or isinstance(part, bool):
+        raise DeclarationError(
+            f"{part!r} is no subscript of a tensor",
+            at=str(user_location()),
+            expected="integers, slices, None and ...",
+            got=type(part).__name__,
+            way_out="take elements at integer positions with gc.take, mask with gc.where",
+        )
+    index = part.__index__()
+    if not isinstance(size, int) or not -size <= index < size:
+        raise _error(node, f"index {index} is out of range for axis {axis} of size {size}")
+    index %= size
+    plan.take(axis, index, index + 1, 1)
+
+
+def _slice(plan: _Plan, axis: int, part: slice, size: int) -> None:
+    start, stop, step = part.indices(size)
+    count = len(range(start, stop, step))
+    if step > 0 or count == 0:
+        plan.take(axis, min(start, size) if count else 0, max(start, stop) if count else 0, abs(step))
+        return
+    plan.flipped.append(axis)
+    plan.take(axis, start + (count - 1) * step, start + 1, -step)
+
+
+def _apply(node: Node, plan: _Plan) -> Node:
+    whole = all(start == 0 and step == 1 for start, step in zip(plan.start, plan.step, strict=True))
+    if not (whole and tuple(plan.stop) == node.type.shape):
+        node = apply(Slice(tuple(plan.start), tuple(plan.stop), tuple(plan.step)), node)
+    if plan.flipped:
+        node = apply(Reverse(tuple(plan.flipped)), node)
+    shape: Shape = tuple(1 if axis is None else node.type.shape[axis] for axis in plan.layout)
+    return node if shape == node.type.shape else apply(Reshape(shape), node)
+
+
+def _error(node: Node, what: str) -> ShapeError:
+    return ShapeError(what, at=str(user_location()), facts=[("operand", describe(node))], got=str(node.type))

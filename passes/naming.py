@@ -1,0 +1,48 @@
+"""Unique names: states and random streams that were declared under one name get numbers, in the order of the graph."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+from graphc.graph import Graph, rebuild
+from graphc.node import Node, apply
+from graphc.ops.leaves import State
+from graphc.ops.sampling import Random
+
+__all__ = ["NameUniquely"]
+
+
+@dataclass(frozen=True)
+class NameUniquely:
+    """Give each state and random node a label of its own and serial 0.
+
+    The labels depend on the graph alone, so a program declared twice, in one process or in two, has the same names: in its
+    checkpoints, its dumps and the keys of its random numbers.
+    """
+
+    description: str = "give states and random streams unique names"
+
+    def __call__(self, graph: Graph) -> Graph:
+        """The graph with unique labels."""
+        return graph.map(self.replacements(graph))
+
+    def replacements(self, graph: Graph) -> dict[Node, Node]:
+        """Old node -> new node, for all nodes."""
+        taken: dict[type, set[str]] = {State: set(), Random: set()}
+
+        def rename(node: Node) -> Node:
+            op = node.op
+            if not isinstance(op, (State, Random)):
+                return node
+            used = taken[State if isinstance(op, State) else Random]
+            label, number = op.label, 0
+            while label in used:
+                number += 1
+                label = f"{op.label}_{number}"
+            used.add(label)
+            if label == op.label and op.serial == 0:
+                return node
+            return apply(dataclasses.replace(op, label=label, serial=0), *node.inputs)
+
+        return rebuild(graph.nodes, rename)

@@ -1,0 +1,1 @@
+"""Named equations, nothing else: both sides in the language, with a guard where one is needed."""

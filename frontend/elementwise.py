@@ -15,6 +15,7 @@ __all__ = [
     "cast",
     "check_range",
     "clip",
+    "copy",
     "cos",
     "elu",
     "erf",
@@ -71,6 +72,7 @@ abs = _function(unary.Abs(), "abs", "The magnitude; floats and integers; derivat
 sign = _function(unary.Sign(), "sign", "The sign, -1, 0 or 1; floats and integers; derivative 0.")
 floor = _function(unary.Floor(), "floor", "The largest whole number not above x; floats; derivative 0.")
 isfinite = _function(unary.IsFinite(), "isfinite", "True where x is neither infinite nor NaN.")
+copy = _function(unary.Copy(), "copy", "The value itself, in memory of its own.")
 stop_gradient = _function(unary.StopGradient(), "stop_gradient", "The value itself, through which no derivative flows.")
 
 

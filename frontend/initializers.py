@@ -14,9 +14,9 @@ from math import prod, sqrt
 
 import numpy as np
 
-from graphc.dtypes import FLOAT64
+from graphc.dtypes import UINT64
 from graphc.errors import DeclarationError
-from graphc.philox import normal, uniform
+from graphc.philox import normal64, stream_key, uniform64
 from graphc.scalar import Array, NumpyScalars
 
 __all__ = [
@@ -48,16 +48,17 @@ class Stream:
 
     def uniform(self, shape: tuple[int, ...]) -> Array:
         """Float64 numbers drawn uniformly from [0, 1)."""
-        return self._draw(uniform, shape)
+        return self._draw(uniform64, shape)
 
     def normal(self, shape: tuple[int, ...]) -> Array:
         """Float64 numbers of mean 0 and standard deviation 1."""
-        return self._draw(normal, shape)
+        return self._draw(normal64, shape)
 
     def _draw(self, function: Callable[..., Array], shape: tuple[int, ...]) -> Array:
         element = np.arange(prod(shape), dtype=np.int64)
+        s = NumpyScalars()
         seed, step = np.asarray(self.seed, np.int64), np.asarray(0, np.int64)
-        return function(NumpyScalars(), FLOAT64, self.name, element, seed, step).reshape(shape)
+        return function(s, element, s.constant(stream_key(self.name), UINT64), seed, step).reshape(shape)
 
 
 class Initializer(ABC):

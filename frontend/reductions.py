@@ -121,5 +121,6 @@ def log_softmax(x: TensorLike, axis: int = -1) -> Tensor:
     array([-1000.,     0.], dtype=float32)
     """
     value = as_tensor(x)
-    shifted = value - stop_gradient(value.max(axis, keepdims=True))
-    return shifted - shifted.exp().sum(axis, keepdims=True).log()
+    largest = stop_gradient(value.max(axis, keepdims=True))
+    shifted = value - largest
+    return shifted - shifted.exp().sum(axis).log().reshape(largest.shape)

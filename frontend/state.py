@@ -17,16 +17,17 @@ from graphc.frontend.tensor import Tensor
 from graphc.literal import Literal
 from graphc.node import Node, apply
 from graphc.ops.leaves import Constant, Input, State
-from graphc.origin import current_scope, user_location
+from graphc.origin import Origin, current_scope, derived_from, user_location
 from graphc.scalar import Array
 from graphc.tensor_type import TensorType, as_shape
 
 __all__ = ["SEED", "STEP", "Cell", "Parameter", "cell_of", "constant", "fresh_serial", "input", "new_state", "parameter", "state"]
 
-SEED = apply(State("seed", TensorType(INT64, ()), trainable=False))
-"""The state that seeds all random numbers of a program."""
-STEP = apply(State("step", TensorType(INT64, ()), trainable=False))
-"""The state that counts the training steps of a program."""
+with derived_from(Origin()):
+    SEED = apply(State("seed", TensorType(INT64, ()), trainable=False))
+    """The state that seeds all random numbers of a program."""
+    STEP = apply(State("step", TensorType(INT64, ()), trainable=False))
+    """The state that counts the training steps of a program."""
 
 
 class Cell:

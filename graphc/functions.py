@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from graphc.dtypes import FLOAT32, FLOAT64, INT32, INT64, DType
-from graphc.scalar import Scalars, Table
+from graphc.philox import RANDOM
+from graphc.scalar import Scalars, register_function
 from graphc.trigonometry import TWO_OVER_PI
 
 __all__ = ["FUNCTIONS", "cos", "erf", "exp", "expm1", "log", "log1p", "power", "sigmoid", "sin", "softplus", "tanh"]
@@ -315,7 +316,13 @@ def _turned(s: Scalars[T], u: T, extra: int) -> T:
     return s.convert(_sine_or_cosine(s, turned, r), dtype)
 
 
+_OF_FLOATS = (exp, expm1, log, log1p, sigmoid, softplus, tanh, erf, sin, cos, power, cos_of_turn, sin_of_turn)
+
 FUNCTIONS: dict[str, Callable[..., object]] = {
-    function.__name__: function
-    for function in (exp, expm1, log, log1p, sigmoid, softplus, tanh, erf, sin, cos, power, cos_of_turn, sin_of_turn)
+    **{function.__name__: function for function in _OF_FLOATS},
+    **{name: function for name, (function, _) in RANDOM.items()},
 }
+"""All named functions: those above take and give one float type, the random ones take integers."""
+
+for _name, _body in FUNCTIONS.items():
+    register_function(_name, _body)

@@ -16,12 +16,13 @@ Source: J. K. Salmon, M. A. Moraes, R. O. Dror, D. E. Shaw, "Parallel random num
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from typing import TypeVar
 
 from graphc.dtypes import FLOAT32, FLOAT64, INT32, INT64, UINT32, UINT64, DType
 from graphc.scalar import Scalars
 
-__all__ = ["normal", "philox", "stream_key", "uniform"]
+__all__ = ["RANDOM", "normal32", "normal64", "philox", "stream_key", "uniform32", "uniform64"]
 
 T = TypeVar("T")
 Words = tuple[T, T, T, T]
@@ -63,13 +64,13 @@ def philox(s: Scalars[T], counter: Words[T], key: tuple[T, T]) -> Words[T]:
     return c0, c1, c2, c3
 
 
-def _words(s: Scalars[T], element: T, per_counter: int, name: str, seed: T, step: T) -> Words[T]:
+def _words(s: Scalars[T], element: T, per_counter: int, key: T, seed: T, step: T) -> Words[T]:
     """The four words of the counter that an element's bits come from; per_counter elements share 16 counters."""
     group = s.shift_right(element, per_counter.bit_length() - 1)
     lane = s.bit_and(element, s.constant(15, INT64))
     position = s.bitcast(s.add(s.shift_left(group, 4), lane), UINT64)
     moment = s.bitcast(step, UINT64)
-    secret = s.bit_xor(s.bitcast(seed, UINT64), s.constant(stream_key(name), UINT64))
+    secret = s.bit_xor(s.bitcast(seed, UINT64), key)
     counter = (_low_word(s, position), _high_word(s, position), _low_word(s, moment), _high_word(s, moment))
     return philox(s, counter, (_low_word(s, secret), _high_word(s, secret)))
 
@@ -99,32 +100,45 @@ def _unit_float64(s: Scalars[T], high: T, low: T) -> T:
     return s.multiply(s.convert(whole, FLOAT64), s.constant(2.0**-53, FLOAT64))
 
 
-def uniform(s: Scalars[T], dtype: DType, name: str, element: T, seed: T, step: T) -> T:
-    """A number in [0, 1) for an int64 element index, seed and step: multiples of 2**-24 (float32) or 2**-53 (float64)."""
-    if dtype == FLOAT32:
-        words = _words(s, element, 64, name, seed, step)
-        return _unit_float32(s, _choose(s, _slot(s, element, 4), words))
-    w0, w1, w2, w3 = _words(s, element, 32, name, seed, step)
+def uniform32(s: Scalars[T], element: T, key: T, seed: T, step: T) -> T:
+    """A float32 in [0, 1), a multiple of 2**-24. element, seed, step: int64; key: uint64."""
+    words = _words(s, element, 64, key, seed, step)
+    return _unit_float32(s, _choose(s, _slot(s, element, 4), words))
+
+
+def uniform64(s: Scalars[T], element: T, key: T, seed: T, step: T) -> T:
+    """A float64 in [0, 1), a multiple of 2**-53. element, seed, step: int64; key: uint64."""
+    w0, w1, w2, w3 = _words(s, element, 32, key, seed, step)
     slot = _slot(s, element, 2)
     return _unit_float64(s, _choose(s, slot, (w0, w2)), _choose(s, slot, (w1, w3)))
 
 
-def normal(s: Scalars[T], dtype: DType, name: str, element: T, seed: T, step: T) -> T:
-    """A standard normal number by Box and Muller: sqrt(-2 log(1 - u)) times the cosine (even words) or sine of v turns.
+def normal32(s: Scalars[T], element: T, key: T, seed: T, step: T) -> T:
+    """A standard normal float32: words 0 and 1 of a counter give two numbers, words 2 and 3 two more."""
+    w0, w1, w2, w3 = _words(s, element, 64, key, seed, step)
+    slot = _slot(s, element, 4)
+    first = s.less(slot, s.constant(2, INT32))
+    u = _unit_float32(s, s.select(first, w0, w2))
+    return _box_muller(s, u, _unit_float32(s, s.select(first, w1, w3)), slot)
 
-    Float32: words 0 and 1 of a counter give two numbers, words 2 and 3 two more. Float64: the four words give u and v.
-    """
-    if dtype == FLOAT32:
-        w0, w1, w2, w3 = _words(s, element, 64, name, seed, step)
-        slot = _slot(s, element, 4)
-        first = s.less(slot, s.constant(2, INT32))
-        u = _unit_float32(s, s.select(first, w0, w2))
-        v = _unit_float32(s, s.select(first, w1, w3))
-    else:
-        w0, w1, w2, w3 = _words(s, element, 32, name, seed, step)
-        slot = _slot(s, element, 2)
-        u, v = _unit_float64(s, w0, w1), _unit_float64(s, w2, w3)
-    one = s.constant(1.0, dtype)
-    radius = s.sqrt(s.multiply(s.constant(-2.0, dtype), s.call("log", s.subtract(one, u))))
+
+def normal64(s: Scalars[T], element: T, key: T, seed: T, step: T) -> T:
+    """A standard normal float64: the four words of a counter give u and v of two numbers."""
+    w0, w1, w2, w3 = _words(s, element, 32, key, seed, step)
+    return _box_muller(s, _unit_float64(s, w0, w1), _unit_float64(s, w2, w3), _slot(s, element, 2))
+
+
+def _box_muller(s: Scalars[T], u: T, v: T, slot: T) -> T:
+    """Box and Muller: sqrt(-2 log(1 - u)) times the cosine (even slots) or the sine of v turns."""
+    radius = s.sqrt(s.multiply(s.like(-2.0, u), s.call("log", s.subtract(s.like(1.0, u), u))))
     even = s.equal(s.bit_and(slot, s.constant(1, INT32)), s.constant(0, INT32))
     return s.multiply(radius, s.select(even, s.call("cos_of_turn", v), s.call("sin_of_turn", v)))
+
+
+RANDOM: dict[str, tuple[Callable[..., object], DType]] = {
+    "uniform32": (uniform32, FLOAT32),
+    "uniform64": (uniform64, FLOAT64),
+    "normal32": (normal32, FLOAT32),
+    "normal64": (normal64, FLOAT64),
+}
+"""The random functions by name, with the element type of their results."""

@@ -15,15 +15,24 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 from graphc.dtypes import BOOL, FLOAT64, INT32, DType
 
-__all__ = ["CountedScalars", "NumpyScalars", "Scalars", "Table", "fma_in_double"]
+__all__ = ["CountedScalars", "NumpyScalars", "Scalars", "Table", "fma_in_double", "register_function"]
 
 T = TypeVar("T")
+
+
+_BODIES: dict[str, Callable[..., Any]] = {}
+"""Bodies of the named functions; ``graphc.functions`` and ``graphc.philox`` register them."""
+
+
+def register_function(name: str, body: Callable[..., Any]) -> None:
+    """Make a function known by name to ``Scalars.call``."""
+    _BODIES[name] = body
 
 
 @dataclass(frozen=True)
@@ -55,10 +64,9 @@ class Scalars(ABC, Generic[T]):
         """The table's value at an int32 index that is known to be in range."""
 
     def call(self, name: str, *args: T) -> T:
-        """Apply a named function of ``graphc.functions``; expands its body unless a handler knows better."""
-        from graphc.functions import FUNCTIONS
-
-        return FUNCTIONS[name](self, *args)
+        """Apply a named function; expands its body unless a handler knows better."""
+        result: T = _BODIES[name](self, *args)
+        return result
 
     def like(self, value: float, x: T) -> T:
         """A number of the same element type as x."""

@@ -9,10 +9,11 @@ from typing import ClassVar, TypeVar
 
 import numpy as np
 
-from graphc.dtypes import INT64
+from graphc.dtypes import INT64, UINT64
 from graphc.errors import DTypeError
 from graphc.op import Op, Sample, check_kind, draw
-from graphc.philox import normal, uniform
+from graphc.philox import stream_key
+import graphc.functions  # registers the functions that elements are drawn by
 from graphc.scalar import Array, NumpyScalars, Scalars
 from graphc.tensor_type import TensorType, tensor_type
 
@@ -41,8 +42,12 @@ class Random(Op):
         return self.type
 
     @abstractmethod
+    def function(self) -> str:
+        """The named function that gives one number."""
+
     def element(self, s: Scalars[T], index: T, seed: T, step: T) -> T:
         """The number for an element, given its int64 position in row-major order."""
+        return s.call(self.function(), index, s.constant(stream_key(self.label), UINT64), seed, step)
 
     def reference(self, *args: Array) -> Array:
         shape = tuple(size for size in self.type.shape if isinstance(size, int))
@@ -75,8 +80,8 @@ class RandomUniform(Random):
 
     name: ClassVar[str] = "random_uniform"
 
-    def element(self, s: Scalars[T], index: T, seed: T, step: T) -> T:
-        return uniform(s, self.type.dtype, self.label, index, seed, step)
+    def function(self) -> str:
+        return f"uniform{self.type.dtype.bits}"
 
 
 @dataclass(frozen=True)
@@ -91,5 +96,5 @@ class RandomNormal(Random):
 
     name: ClassVar[str] = "random_normal"
 
-    def element(self, s: Scalars[T], index: T, seed: T, step: T) -> T:
-        return normal(s, self.type.dtype, self.label, index, seed, step)
+    def function(self) -> str:
+        return f"normal{self.type.dtype.bits}"

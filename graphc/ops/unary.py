@@ -18,6 +18,7 @@ from graphc.value import V
 __all__ = [
     "Abs",
     "Cast",
+    "Copy",
     "Floor",
     "IsFinite",
     "LogicalNot",
@@ -193,6 +194,27 @@ class Cast(Elementwise):
         """Between all kinds."""
         sources = (draw("f64", 3, 4), draw("f32", 5), draw("i32", 4), draw("i64", 4), draw("bool", 6))
         return [Sample(cls(dtype), (source,)) for dtype in DTYPES for source in sources]
+
+
+@dataclass(frozen=True)
+class Copy(Elementwise):
+    """The value itself, in memory of its own; passes put it where two results would share memory.
+
+    >>> import graphc as gc
+    >>> gc.evaluate(gc.copy([1.0, 2.0]))
+    array([1., 2.], dtype=float32)
+    """
+
+    name: ClassVar[str] = "copy"
+    text: ClassVar[str] = "{0}"
+    latex: ClassVar[str] = "{0}"
+    accepts: ClassVar[str] = "fib"
+
+    def body(self, s: Scalars[T], *xs: T) -> T:
+        return xs[0]
+
+    def grad(self, inputs: tuple[V, ...], output: V, g: V) -> tuple[V | None, ...]:
+        return (g,)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,175 @@
+"""Fusion: which values are stored in memory, and which of them one kernel computes together.
+
+A value is stored if something needs it in memory (outputs, operands and results of contractions, joined tensors, ...) or if
+it is read by several kernels and too dear to compute again. Everything else is computed where it is read, a reduction
+included if only elementwise work on its result follows. ``graphc.passes.merge`` then lets stored values share kernels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from graphc.graph import Graph, users
+from graphc.node import Node
+from graphc.op import Elementwise
+from graphc.ops.assembly import Concatenate, Pad
+from graphc.ops.contraction import DotGeneral
+from graphc.ops.indexing import CheckRange, Gather, ScatterAdd
+from graphc.ops.leaves import Constant, Input, Leaf, State
+from graphc.ops.movement import BroadcastInDim, Reshape
+from graphc.ops.reduction import ArgMax, Reduce
+from graphc.passes.merge import merge_groups
+from graphc.passes.spaces import MAPPED, Space, index_space, is_fold, operation_count
+from graphc.passes.terms import Index
+from graphc.passes.views import base_of, reshape_place
+
+__all__ = ["Fuse", "Fusion", "Group"]
+
+
+@dataclass(frozen=True)
+class Group:
+    """What one kernel computes. roots: stored nodes, each after those it needs. kind: map, fold, contraction, search,
+    assembly, scatter or check."""
+
+    roots: tuple[Node, ...]
+    kind: str
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """The groups in an order in which they can run, and all stored nodes."""
+
+    groups: tuple[Group, ...]
+    stored: frozenset[Node]
+
+
+@dataclass(frozen=True)
+class Fuse:
+    """Decide what is stored and group it.
+
+    enabled: False stores every value but repetitions and gives each a kernel of its own (the bits are the same).
+    recompute: the most floating-point operations an element that several kernels may compute anew. long_row: rows longer
+    than this, or of a size known only at run time, get their functions computed by a vectorised kernel before they are
+    reduced. largest: the most nodes that one kernel computes.
+    """
+
+    enabled: bool = True
+    recompute: int = 8
+    long_row: int = 64
+    largest: int = 100
+
+    def __call__(self, graph: Graph) -> Fusion:
+        """The fusion of a graph."""
+        stored = _StoreDecision(self, graph).stored
+        groups = [Group((node,), _kind(node, stored)) for node in graph.nodes if node in stored]
+        if self.enabled:
+            merged = merge_groups([group.roots for group in groups], stored, self.largest)
+            groups = [Group(roots, _kind(roots[0], stored, roots)) for roots in merged]
+        checks = [Group((node,), "check") for node in graph.nodes if isinstance(node.op, CheckRange)]
+        return Fusion((*checks, *groups), frozenset(stored))
+
+
+class _StoreDecision:
+    """Walks the graph once and collects the nodes to be stored."""
+
+    def __init__(self, options: Fuse, graph: Graph) -> None:
+        self.options = options
+        self.readers = users(graph.nodes)
+        self.roots = {node for _, node in graph.outputs} | {value for _, value in graph.updates}
+        self.must = self.roots | _read_as_a_whole(graph)
+        self.stored: set[Node] = set()
+        self.cost: dict[Node, int] = {}
+        self.weight: dict[Node, int] = {}
+        self.folded: dict[Node, Space] = {}
+        """Unstored nodes that hold a reduction's result: the space of the reduction."""
+        for node in graph.nodes:
+            if not isinstance(node.op, (Input, State, Constant)):
+                self.visit(node)
+
+    def visit(self, node: Node) -> None:
+        self.store_unfit_folds(node)
+        inner = [source for source in node.inputs if source in self.cost and source not in self.stored]
+        self.cost[node] = operation_count(node) + sum(self.cost[source] for source in inner)
+        self.weight[node] = 1 + sum(self.weight[source] for source in inner)
+        if isinstance(node.op, Reshape) and node not in self.roots and base_of(node, self.stored) is not None:
+            return  # the same memory under another shape
+        if isinstance(node.op, Leaf):
+            if node in self.must:
+                self.stored.add(node)
+            return
+        if is_fold(node) and isinstance(node.op, Reduce) and node not in self.must and self.ends_elementwise(node):
+            self.folded[node] = (node.inputs[0].type.shape, node.op.axes)
+            return
+        if node in self.must or not isinstance(node.op, MAPPED) or self.worth_storing(node):
+            self.stored.add(node)
+        else:
+            spaces = [self.folded[source] for source in inner if source in self.folded]
+            if spaces:
+                self.folded[node] = spaces[0]
+
+    def store_unfit_folds(self, node: Node) -> None:
+        """Store reductions below a node that cannot be their epilogue: it moves elements, or two spaces meet in it."""
+        folds = [source for source in node.inputs if source in self.folded and source not in self.stored]
+        if folds and (not isinstance(node.op, Elementwise) or len({self.folded[source] for source in folds}) > 1):
+            self.stored.update(folds)
+
+    def ends_elementwise(self, node: Node) -> bool:
+        """True if a reduction's only reader is elementwise, so that it can share the reduction's kernel."""
+        readers = self.readers[node]
+        return self.options.enabled and len(readers) == 1 and isinstance(readers[0].op, Elementwise)
+
+    def worth_storing(self, node: Node) -> bool:
+        readers = self.readers[node]
+        if not self.options.enabled:
+            return not isinstance(node.op, BroadcastInDim)
+        if self.weight[node] > self.options.largest or any(_merges_axes(reader, node) for reader in readers):
+            return True
+        if any(source in self.folded and source not in self.stored for source in node.inputs) and len(readers) != 1:
+            return True
+        dear = self.cost[node] > self.options.recompute
+        return dear and (len(readers) > 1 or any(self.sums_long_rows(reader) for reader in readers))
+
+    def sums_long_rows(self, reader: Node) -> bool:
+        """True for a reduction over long rows, which the printed source sums one element at a time."""
+        if not isinstance(reader.op, Reduce) or reader.inputs[0].type.rank - 1 not in reader.op.axes:
+            return False
+        last = reader.inputs[0].type.shape[-1]
+        return not (isinstance(last, int) and last <= self.options.long_row)
+
+
+def _read_as_a_whole(graph: Graph) -> set[Node]:
+    """Nodes that some op needs in memory: operands of contractions, gathered and scattered tensors."""
+    must: set[Node] = set()
+    for node in graph.nodes:
+        whole: Sequence[Node] = ()
+        if isinstance(node.op, DotGeneral):
+            whole = node.inputs
+        elif isinstance(node.op, Gather):
+            whole = node.inputs[:1]
+        for source in whole:
+            while isinstance(source.op, Reshape):
+                (source,) = source.inputs
+            must.add(source)
+    return must
+
+
+def _merges_axes(reader: Node, node: Node) -> bool:
+    """True if the reader is a reshape that merges axes of the node, which only memory can do."""
+    if not isinstance(reader.op, Reshape):
+        return False
+    place = tuple(Index.axis(f"a{axis}") for axis in range(reader.type.rank))
+    return reshape_place(place, reader.type.shape, node.type.shape) is None
+
+
+def _kind(node: Node, stored: Collection[Node], roots: Sequence[Node] = ()) -> str:
+    if isinstance(node.op, DotGeneral):
+        return "contraction"
+    if isinstance(node.op, ArgMax):
+        return "search"
+    if isinstance(node.op, (Pad, Concatenate)):
+        return "assembly"
+    if isinstance(node.op, ScatterAdd):
+        return "scatter"
+    spaces = [index_space(root, stored) for root in roots or (node,)]
+    return "fold" if any(space is not None and space[1] for space in spaces) else "map"

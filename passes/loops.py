@@ -1,0 +1,224 @@
+"""Loop programs: kernels as small trees of loops over scalar terms, which the printers write as source.
+
+    kernel    = name, sizes, buffers, statements
+    statement = loop(axis, statements)              the outermost one is split among threads
+              | store(buffer, index, term)          optionally adding, optionally under a condition
+              | fold(axes, items, stores)           reduction over the innermost axes, in lanes
+              | column_fold(column, axes, items, stores, statements)   reduction over outer axes, a tile of columns at once
+              | search(axis, term)                  position of the largest element
+              | contraction(rows, columns, depth)   sums of products
+
+The order of every reduction is part of the language and depends on the shape of what is reduced alone:
+
+    fold          the element at position r of the innermost axis is added to lane r % 16; an axis longer than 4096, or of a
+                  size known only at run time, is folded in blocks of 4096 whose lanes are then added to the lanes of the
+                  total; at the end the lanes are combined by halves (16, 8, 4, 2, 1)
+    column fold   each column adds its elements in order, in blocks of 4096 along the innermost folded axis as above
+    contraction   each element is one chain of fused multiply-adds in the order of the contracted position
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from graphc.dims import Size
+from graphc.dtypes import DType
+from graphc.passes.terms import Index, Term, walk_terms
+
+__all__ = [
+    "BLOCK",
+    "LANES",
+    "TILE",
+    "Axis",
+    "Buffer",
+    "ColumnFold",
+    "Contraction",
+    "Fold",
+    "FoldItem",
+    "Kernel",
+    "Loop",
+    "Search",
+    "Statement",
+    "Store",
+    "axes_of",
+    "indices_of",
+    "stores_of",
+    "terms_of",
+]
+
+LANES = 16
+BLOCK = 4096
+TILE = 64
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A loop variable and how far it counts. granule: threads take multiples of this many steps."""
+
+    name: str
+    extent: Size
+    granule: int = 1
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """A buffer argument of a kernel."""
+
+    name: str
+    dtype: DType
+    written: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Store:
+    """Write a term to a place of a buffer. add: add it to what is there. when: only where this holds."""
+
+    buffer: str
+    index: Index
+    value: Term
+    add: bool = False
+    when: Term | None = None
+
+
+@dataclass(frozen=True)
+class FoldItem:
+    """One reduction: the variable that gets the result, how elements combine, where it starts, what is combined."""
+
+    result: str
+    combine: str
+    start: float
+    value: Term
+
+
+@dataclass(frozen=True, eq=False)
+class Fold:
+    """Reduce items over axes, the innermost last; stores happen for every element on the way."""
+
+    axes: tuple[Axis, ...]
+    items: tuple[FoldItem, ...]
+    stores: tuple[Store, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class ColumnFold:
+    """For every column: reduce items over axes, with stores on the way; then the statements, once a column.
+
+    Tiles of columns are split among threads where no loop encloses the fold.
+    """
+
+    column: Axis
+    axes: tuple[Axis, ...]
+    items: tuple[FoldItem, ...]
+    stores: tuple[Store, ...]
+    body: tuple[Statement, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Search:
+    """Find the first position of the largest value along an axis (the first NaN counts as largest)."""
+
+    axis: Axis
+    result: str
+    value: Term
+
+
+@dataclass(frozen=True)
+class Contraction:
+    """out[b, m, n] = sum over k of left[b, m, k] * right[b, k, n], for each batch index b.
+
+    left, right, out: names of buffers. Strides, in elements, are of (batch, row, depth) for left, (batch, depth, column) for
+    right, and (batch, row, column) for out.
+    """
+
+    batch: Axis
+    row: Axis
+    column: Axis
+    depth: Axis
+    left: str
+    right: str
+    out: str
+    left_strides: tuple[Size, Size, Size]
+    right_strides: tuple[Size, Size, Size]
+    out_strides: tuple[Size, Size, Size]
+    dtype: DType
+
+
+@dataclass(frozen=True, eq=False)
+class Loop:
+    """Repeat statements along an axis."""
+
+    axis: Axis
+    body: tuple[Statement, ...]
+
+
+Statement = Loop | Store | Fold | ColumnFold | Search | Contraction
+
+
+@dataclass(frozen=True, eq=False)
+class Kernel:
+    """A kernel: what the printers write and the program calls.
+
+    name: made of the names of its ops. sizes: names of integers that are passed. buffers: passed as pointers, those only
+    read first. body: the statements. split: whether threads share the outermost loops; if not, one thread runs it.
+    """
+
+    name: str
+    sizes: tuple[str, ...]
+    buffers: tuple[Buffer, ...]
+    body: tuple[Statement, ...]
+    split: bool = True
+
+
+def terms_of(statement: Statement) -> Iterator[Term]:
+    """The terms that a statement needs, those of inner statements included."""
+    if isinstance(statement, Store):
+        yield statement.value
+        if statement.when is not None:
+            yield statement.when
+        yield from (place for place, _ in statement.index.places)
+    elif isinstance(statement, (Fold, ColumnFold)):
+        yield from (item.value for item in statement.items)
+        for store in statement.stores:
+            yield from terms_of(store)
+        if isinstance(statement, ColumnFold):
+            for inner in statement.body:
+                yield from terms_of(inner)
+    elif isinstance(statement, Search):
+        yield statement.value
+    elif isinstance(statement, Loop):
+        for inner in statement.body:
+            yield from terms_of(inner)
+
+
+def stores_of(statement: Statement) -> Iterator[Store]:
+    """The stores of a statement and those inside it."""
+    if isinstance(statement, Store):
+        yield statement
+    elif isinstance(statement, (Fold, ColumnFold)):
+        yield from statement.stores
+    for inner in statement.body if isinstance(statement, (Loop, ColumnFold)) else ():
+        yield from stores_of(inner)
+
+
+def indices_of(statement: Statement) -> Iterator[Index]:
+    """All indices that a statement uses, in its terms and its stores."""
+    yield from (term.index for term in walk_terms(terms_of(statement)) if term.index is not None)
+    yield from (store.index for store in stores_of(statement))
+
+
+def axes_of(statement: Statement) -> Iterator[Axis]:
+    """The loop axes of a statement and those inside it."""
+    if isinstance(statement, Loop):
+        yield statement.axis
+        for inner in statement.body:
+            yield from axes_of(inner)
+    elif isinstance(statement, Fold):
+        yield from statement.axes
+    elif isinstance(statement, ColumnFold):
+        yield statement.column
+        yield from statement.axes
+    elif isinstance(statement, Search):
+        yield statement.axis
+    elif isinstance(statement, Contraction):
+        yield from (statement.batch, statement.row, statement.column, statement.depth)

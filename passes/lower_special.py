@@ -1,0 +1,199 @@
+"""Lowering of the kinds that are neither maps nor folds: contractions, searches, assemblies, scatters, checks, copies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from graphc.dims import Dim, Shape, Size, multiply, product
+from graphc.dtypes import INT64
+from graphc.errors import CompilationError
+from graphc.node import Node
+from graphc.ops.assembly import Concatenate, Pad
+from graphc.ops.contraction import DotGeneral
+from graphc.ops.indexing import CheckRange, ScatterAdd
+from graphc.ops.reduction import ArgMax
+from graphc.passes.axes import plan_axes, substitute
+from graphc.passes.loops import Axis, Contraction, Loop, Search, Statement, Store
+from graphc.passes.lower import KernelCall, KernelWriter, full_place, loops_around
+from graphc.passes.storage import Storage
+from graphc.passes.terms import Index, Term, contiguous_strides, walk_terms
+from graphc.passes.views import linear, wrapped_place
+
+__all__ = ["lower_assembly", "lower_check", "lower_contraction", "lower_copy", "lower_scatter", "lower_search"]
+
+
+def _map_into(
+    writer: KernelWriter,
+    roots: Sequence[Node],
+    axes: Sequence[Axis],
+    target: Storage,
+    spot: Index,
+    value: Term,
+    name: str = "",
+) -> KernelCall:
+    """A kernel that stores one value for each step of its axes."""
+    indices = [term.index for term in walk_terms([value]) if term.index is not None]
+    plan = plan_axes(axes, [*indices, spot], lambda outer, inner: True)
+    (term,) = substitute(writer.builder, [value], plan)
+    body, sizes = loops_around(plan.axes, [Store(writer.write(target), plan.index(spot), term)])
+    return writer.call(roots, body, sizes, name, split=bool(plan.axes), flops=() if name else None)
+
+
+def lower_copy(writer: KernelWriter, source: Storage, target: Storage) -> KernelCall:
+    """A kernel that copies one storage to another of the same type."""
+    axes, place = full_place(target.type.shape)
+    spot = linear(place, target.type.shape)
+    value = writer.builder.load(writer.read_from(source), spot, source.type.dtype)
+    roots = [source.node] if source.node is not None else []
+    return _map_into(writer, roots, axes, target, spot, value, "copy")
+
+
+def lower_search(writer: KernelWriter, root: Node) -> KernelCall:
+    """A kernel for the position of the largest element along an axis."""
+    op = root.op
+    assert isinstance(op, ArgMax)
+    axes, place = full_place(root.inputs[0].type.shape)
+    value = writer.resolver.term(root.inputs[0], place)
+    others = [axis for number, axis in enumerate(axes) if number != op.axis]
+    outside = tuple(index for number, index in enumerate(place) if number != op.axis)
+    spot = linear(outside, root.type.shape)
+    searched = axes[op.axis]
+    indices = [term.index for term in walk_terms([value]) if term.index is not None]
+    order = [*others, searched] if searched.extent != 1 else others
+    plan = plan_axes(order, [*indices, spot], lambda outer, inner: searched not in (outer, inner))
+    (term,) = substitute(writer.builder, [value], plan)
+    along = plan.axes[-1] if searched.extent != 1 else Axis("z", 1)
+    kept = plan.axes[:-1] if searched.extent != 1 else plan.axes
+    found = writer.builder.variable("place", INT64)
+    store = Store(writer.write(writer.storage[root]), plan.index(spot), found)
+    body, sizes = loops_around(kept, [Search(along, "place", term), store])
+    return writer.call([root], body, sizes, split=bool(kept))
+
+
+def lower_assembly(make: type[KernelWriter], writer: KernelWriter, root: Node) -> list[KernelCall]:
+    """Kernels that put parts into a tensor: the padding everywhere and the operand over it, or operand after operand."""
+    target = writer.storage[root]
+    if isinstance(root.op, Pad):
+        axes, place = full_place(root.type.shape)
+        filler = writer.resolver.term(root.inputs[1], ())
+        fill = _map_into(writer, [root], axes, target, linear(place, root.type.shape), filler, "pad")
+        steps = [interior + 1 for interior in root.op.interior]
+        offsets: list[Size] = [*root.op.low]
+        second = make(writer.stored, writer.storage)
+        return [fill, _part(second, root, root.inputs[0], offsets, steps)]
+    assert isinstance(root.op, Concatenate)
+    calls: list[KernelCall] = []
+    position: tuple[Size, ...] = ()
+    for part in root.inputs:
+        place_offsets = [position if axis == root.op.axis else () for axis in range(root.type.rank)]
+        calls.append(_part_at(make(writer.stored, writer.storage), root, part, place_offsets, [1] * root.type.rank))
+        position = (*position, part.type.shape[root.op.axis])
+    return calls
+
+
+def _part(writer: KernelWriter, root: Node, part: Node, offsets: Sequence[Size], steps: Sequence[int]) -> KernelCall:
+    return _part_at(writer, root, part, [(offset,) if offset != 0 else () for offset in offsets], steps)
+
+
+def _part_at(
+    writer: KernelWriter, root: Node, part: Node, offsets: Sequence[tuple[Size, ...]], steps: Sequence[int]
+) -> KernelCall:
+    """A kernel that stores an operand into its place in the result."""
+    axes, place = full_place(part.type.shape)
+    moved: list[Index] = []
+    for index, shifts, step in zip(place, offsets, steps, strict=True):
+        moved.append(index.times(step))
+        for shift in shifts:
+            moved[-1] = moved[-1].plus(Index.constant(shift))
+    value = writer.resolver.term(part, place)
+    return _map_into(writer, [root], axes, writer.storage[root], linear(tuple(moved), root.type.shape), value, root.op.name)
+
+
+def lower_scatter(make: type[KernelWriter], writer: KernelWriter, root: Node) -> list[KernelCall]:
+    """Two kernels: a copy of the operand, then the updates added one after the other."""
+    op = root.op
+    assert isinstance(op, ScatterAdd)
+    source, indices, updates = root.inputs
+    axes, place = full_place(root.type.shape)
+    value = writer.resolver.term(source, place)
+    copy = _map_into(writer, [root], axes, writer.storage[root], linear(place, root.type.shape), value, "copy")
+
+    second = make(writer.stored, writer.storage)
+    axes, place = full_place(updates.type.shape)
+    rank = indices.type.rank
+    index = second.resolver.term(indices, place[op.axis : op.axis + rank])
+    where, inside = wrapped_place(second.builder, index, root.type.shape[op.axis])
+    strides = contiguous_strides(root.type.shape)
+    around = (*place[: op.axis], Index(), *place[op.axis + rank :])
+    spot = linear(around, root.type.shape).plus(Index(places=((where, strides[op.axis]),)))
+    store = Store(second.write(second.storage[root]), spot, second.resolver.term(updates, place), add=True, when=inside)
+    left = [axis for axis in axes if axis.extent != 1]
+    body: tuple[Statement, ...] = (store,)
+    for axis in reversed(left):
+        body = (Loop(axis, body),)
+    split = bool(left) and bool(op.axis) and left[0] in axes[: op.axis]
+    return [copy, second.call([root], body, {}, split=split)]
+
+
+def lower_check(writer: KernelWriter, root: Node, status: Storage, code: int) -> KernelCall:
+    """A kernel that writes a code to the program's status if any integer is out of range."""
+    op = root.op
+    assert isinstance(op, CheckRange)
+    axes, place = full_place(root.type.shape)
+    s = writer.builder
+    value = writer.resolver.term(root.inputs[0], place)
+    low, high = s.like(op.low, value), s.like(op.high, value)
+    wrong = s.logical_not(s.logical_and(s.less_equal(low, value), s.less(value, high)))
+    indices = [term.index for term in walk_terms([wrong]) if term.index is not None]
+    plan = plan_axes(axes, indices, lambda outer, inner: True)
+    (term,) = substitute(s, [wrong], plan)
+    store = Store(writer.write(status), Index(), s.constant(code, INT64), when=term)
+    body, sizes = loops_around(plan.axes, [store])
+    return writer.call([root], body, sizes, name="check_range", split=False)
+
+
+def lower_contraction(writer: KernelWriter, root: Node) -> KernelCall:
+    """A kernel for sums of products."""
+    op = root.op
+    assert isinstance(op, DotGeneral)
+    left, right = root.inputs
+    lhs_free, rhs_free = op.free_axes(left.type.rank, right.type.rank)
+    batch, batch_left = _merged(left.type.shape, op.lhs_batch, root)
+    row, row_stride = _merged(left.type.shape, lhs_free, root)
+    depth, depth_left = _merged(left.type.shape, op.lhs_contract, root)
+    _, batch_right = _merged(right.type.shape, op.rhs_batch, root)
+    column, column_stride = _merged(right.type.shape, rhs_free, root)
+    _, depth_right = _merged(right.type.shape, op.rhs_contract, root)
+    sizes = {"$rows": row}
+    kernel_depth = depth
+    if isinstance(depth, Dim):
+        sizes["$depth"], kernel_depth = depth, Dim(1, ("$depth",))
+    contraction = Contraction(
+        Axis("g", batch),
+        Axis("i", Dim(1, ("$rows",))),
+        Axis("j", column),
+        Axis("k", kernel_depth),
+        writer.read_whole(left),
+        writer.read_whole(right),
+        writer.write(writer.storage[root]),
+        (batch_left if batch != 1 else 0, row_stride, depth_left),
+        (batch_right if batch != 1 else 0, depth_right, column_stride),
+        (multiply(row, column) if batch != 1 else 0, column, 1),
+        root.type.dtype,
+    )
+    work = multiply(multiply(2, product((batch, row))), product((column, depth)))
+    return writer.call([root], [contraction], sizes, name="matmul", flops=(work,) if work != 0 else ())
+
+
+def _merged(shape: Shape, axes: Sequence[int], node: Node) -> tuple[Size, Size]:
+    """The size and the stride of several axes as one, in the order given."""
+    strides = contiguous_strides(shape)
+    left = [axis for axis in axes if shape[axis] != 1]
+    for outer, inner in zip(left, left[1:], strict=False):
+        if strides[outer] != multiply(strides[inner], shape[inner]):
+            raise CompilationError(
+                "a contraction over axes that memory does not hold together",
+                at=str(node.origin.location),
+                expected="the layout pass to transpose the operand first",
+            )
+    return product(shape[axis] for axis in axes), strides[left[-1]] if left else 1

@@ -1,0 +1,129 @@
+"""Merging: stored values that are computed over one index space share a kernel, unless another must run in between."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import networkx as nx
+
+from graphc.dims import Shape
+from graphc.node import Node
+from graphc.op import Elementwise
+from graphc.ops.leaves import Leaf
+from graphc.passes.spaces import cone, index_space, is_fold
+
+__all__ = ["merge_groups", "reads_in_place"]
+
+_MOST_BUFFERS = 24
+
+Roots = tuple[Node, ...]
+
+
+def merge_groups(groups: Sequence[Roots], stored: Collection[Node], largest: int) -> list[Roots]:
+    """Groups of roots that share kernels, in an order in which they can run.
+
+    groups: single roots in the order of the graph. largest: the most nodes that one kernel computes.
+    """
+    merger = _Merger(groups, stored, largest)
+    by_shape: dict[Shape, list[int]] = {}
+    for number in range(len(groups)):
+        shape = merger.shape(number)
+        if shape is None:
+            continue
+        candidates = by_shape.setdefault(shape, [])
+        partner = next((earlier for earlier in candidates if merger.fits(earlier, number)), None)
+        if partner is None:
+            candidates.append(number)
+        else:
+            merger.join(partner, number)
+    return merger.result()
+
+
+def reads_in_place(root: Node, produced: Collection[Node], stored: Collection[Node]) -> bool:
+    """True if a root's kernel reads the given values only where its own loops stand: at the index of the element it
+    computes, and none that a reduction yields, which is known only after the loops."""
+    stack = [(root, not any(map(is_fold, cone([root], stored))))]
+    seen: set[tuple[Node, bool]] = set()
+    while stack:
+        node, aligned = stack.pop()
+        if (node, aligned) in seen:
+            continue
+        seen.add((node, aligned))
+        if node in produced and node is not root:
+            if not aligned or any(map(is_fold, cone([node], stored))):
+                return False
+            continue
+        if (node in stored and node is not root) or isinstance(node.op, Leaf):
+            continue
+        if is_fold(node):
+            stack.append((node.inputs[0], True))
+        else:
+            still = aligned and isinstance(node.op, Elementwise)
+            stack.extend((source, still) for source in node.inputs)
+    return True
+
+
+class _Merger:
+    """The groups, what they read, and the order among them, as a graph whose nodes are group numbers."""
+
+    def __init__(self, groups: Sequence[Roots], stored: Collection[Node], largest: int) -> None:
+        self.stored, self.largest = stored, largest
+        self.members: dict[int, list[Node]] = {number: list(roots) for number, roots in enumerate(groups)}
+        self.rank = {node: number for number, roots in enumerate(groups) for node in roots}
+        self.space = {number: index_space(roots[0], stored) for number, roots in enumerate(groups)}
+        self.reads: dict[int, set[Node]] = {}
+        self.order = nx.DiGraph()
+        self.order.add_nodes_from(self.members)
+        for number, roots in enumerate(groups):
+            inside = cone(roots, stored)
+            self.reads[number] = {
+                source for node in inside for source in node.inputs if source in stored or isinstance(source.op, Leaf)
+            }
+            self.order.add_edges_from((self.rank[node], number) for node in self.reads[number] if node in self.rank)
+
+    def shape(self, number: int) -> Shape | None:
+        """The shape that a group iterates over, if it can share its loops."""
+        space = self.space[number]
+        return space[0] if space is not None else None
+
+    def fits(self, first: int, second: int) -> bool:
+        """True if two groups over one shape can and should share a kernel."""
+        mine, other = self.space[first], self.space[second]
+        if mine is None or other is None or (mine[1] and other[1] and mine[1] != other[1]):
+            return False
+        produced = (set(self.members[first]), set(self.members[second]))
+        related = self.reads[first] & self.reads[second] or produced[0] & self.reads[second]
+        roots = [*self.members[first], *self.members[second]]
+        if not related or len(self.reads[first] | self.reads[second]) + len(roots) > _MOST_BUFFERS:
+            return False
+        return (
+            len(cone(roots, self.stored)) <= self.largest
+            and all(reads_in_place(root, produced[0], self.stored) for root in self.members[second])
+            and all(reads_in_place(root, produced[1], self.stored) for root in self.members[first])
+            and not self.path_through_others(first, second)
+        )
+
+    def path_through_others(self, first: int, second: int) -> bool:
+        """True if a third group must run between the two."""
+        for start, end in ((first, second), (second, first)):
+            for middle in self.order.successors(start):
+                if middle != end and nx.has_path(self.order, middle, end):
+                    return True
+        return False
+
+    def join(self, first: int, second: int) -> None:
+        """Make one group of two."""
+        self.members[first] += self.members.pop(second)
+        self.reads[first] |= self.reads.pop(second)
+        mine, other = self.space[first], self.space[second]
+        if mine is not None and not mine[1]:
+            self.space[first] = other
+        edges = [(source, first) for source in self.order.predecessors(second) if source != first]
+        edges += [(first, target) for target in self.order.successors(second) if target != first]
+        self.order.remove_node(second)
+        self.order.add_edges_from(edges)
+
+    def result(self) -> list[Roots]:
+        """The groups, each after those it reads, otherwise in the order of the graph."""
+        ready = nx.lexicographical_topological_sort(self.order)
+        return [tuple(sorted(self.members[number], key=self.rank.__getitem__)) for number in ready]

@@ -1,0 +1,56 @@
+"""What a kernel for some values would compute and iterate over."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from graphc.dims import Shape
+from graphc.node import Node
+from graphc.op import Elementwise
+from graphc.ops.indexing import Gather
+from graphc.ops.leaves import Leaf
+from graphc.ops.movement import BroadcastInDim, Reshape, Reverse, Slice, Transpose
+from graphc.ops.reduction import Reduce
+from graphc.ops.sampling import Random
+from graphc.scalar import CountedScalars
+
+__all__ = ["MAPPED", "Space", "cone", "index_space", "is_fold", "operation_count"]
+
+MAPPED = (Elementwise, Random, Gather, BroadcastInDim, Reshape, Reverse, Slice, Transpose)
+"""Ops whose elements can be computed one by one, anywhere."""
+
+Space = tuple[Shape, tuple[int, ...]]
+"""What a kernel iterates over: a shape, and the axes of it that are reduced."""
+
+
+def is_fold(node: Node) -> bool:
+    """True for a reduction over at least one axis."""
+    return isinstance(node.op, Reduce) and bool(node.op.axes)
+
+
+def operation_count(node: Node) -> int:
+    """Floating-point operations for one element of an elementwise node; 0 for others."""
+    counter = CountedScalars()
+    if isinstance(node.op, Elementwise):
+        node.op.body(counter, *(source.type.dtype for source in node.inputs))
+    return counter.flops
+
+
+def cone(roots: Iterable[Node], stored: Collection[Node]) -> list[Node]:
+    """The nodes that a kernel computes for its roots: the roots, and all between them and stored nodes and leaves."""
+    found: dict[Node, None] = {}
+    stack = list(roots)
+    while stack:
+        node = stack.pop()
+        if node not in found:
+            found[node] = None
+            stack.extend(source for source in node.inputs if source not in stored and not isinstance(source.op, Leaf))
+    return list(found)
+
+
+def index_space(root: Node, stored: Collection[Node]) -> Space | None:
+    """What a root's kernel iterates over if it is a map or a fold; None for other kinds."""
+    for node in cone([root], stored):
+        if is_fold(node) and isinstance(node.op, Reduce):
+            return node.inputs[0].type.shape, node.op.axes
+    return (root.type.shape, ()) if isinstance(root.op, MAPPED) or isinstance(root.op, Reduce) else None

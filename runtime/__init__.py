@@ -1,0 +1,1 @@
+"""What runs: the compiler of kernels, their cache, programs, training, checkpoints, pictures, the command line."""

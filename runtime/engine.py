@@ -1,0 +1,42 @@
+"""Loading object code: machine code from the cache or the compiler becomes functions that can be called. No numba here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from typing import Any
+
+import llvmlite.binding as llvm
+
+from graphc.runtime.objects import ObjectCode
+
+__all__ = ["Engine", "host"]
+
+
+@cache
+def _initialize() -> None:
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+
+
+@cache
+def host() -> tuple[str, str]:
+    """The processor's name and features, as LLVM calls them: code for one may be an illegal instruction on another."""
+    return llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
+
+
+class Engine:
+    """Holds loaded machine code; the addresses are valid as long as the engine lives."""
+
+    def __init__(self, objects: Iterable[ObjectCode]) -> None:
+        _initialize()
+        machine = llvm.Target.from_default_triple().create_target_machine(jit=True)  # the engine owns and frees it
+        self._engine: Any = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
+        known = {code.symbol: code for code in objects}
+        for code in known.values():
+            self._engine.add_object_file(llvm.ObjectFileRef.from_data(code.data))
+        self._engine.finalize_object()
+
+    def address(self, symbol: str) -> int:
+        """The address of a function."""
+        return int(self._engine.get_function_address(symbol))

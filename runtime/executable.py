@@ -1,0 +1,170 @@
+"""Executables: programs with machine code, memory and states, ready to run."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from graphc.dims import evaluate
+from graphc.errors import FeedError
+from graphc.frontend.state import Cell, aligned_empty
+from graphc.node import Node, describe
+from graphc.ops.indexing import CheckRange
+from graphc.ops.leaves import Constant
+from graphc.passes.build import Program
+from graphc.passes.lower_groups import STATUS
+from graphc.passes.source import CPU, Source, print_kernel
+from graphc.passes.storage import Storage
+from graphc.passes.threads import Command, plan_commands
+from graphc.runtime.compilation import Task, compile_sources
+from graphc.runtime.engine import Engine
+from graphc.runtime.executor import default_threads, executor_for
+from graphc.scalar import Array
+
+__all__ = ["Executable"]
+
+_MOST_BINDINGS = 32
+
+
+@dataclass
+class _Binding:
+    """The table of commands for given sizes, and where in it the addresses of inputs and outputs stand."""
+
+    table: Array
+    address: int
+    places: dict[Storage, list[int]]
+    output_shapes: dict[str, tuple[int, ...]]
+
+
+class Executable:
+    """A program that runs: ``run(inputs, sizes)`` computes outputs and updates states.
+
+    program: what to run. cells: the values of its states, shared with all other programs of the same states. threads: how
+    many threads run it; $GRAPHC_NUM_THREADS or all processors by default.
+    """
+
+    def __init__(self, program: Program, cells: Mapping[Node, Cell], threads: int | None = None) -> None:
+        self.program = program
+        self.cells = dict(cells)
+        self.threads = threads or default_threads()
+        self.sources: list[Source] = [print_kernel(call.kernel, CPU) for call in program.calls]
+        tasks: list[Task] = [
+            (source, 2 + len(call.kernel.sizes), tuple(buffer.dtype for buffer in call.kernel.buffers))
+            for source, call in zip(self.sources, program.calls, strict=True)
+        ]
+        codes = compile_sources(tasks)
+        self._engine = Engine(codes)
+        self._functions = [self._engine.address(code.symbol) for code in codes]
+        self._constants = {
+            storage: np.array(storage.node.op.value.array)
+            for storage in program.storages
+            if storage.node is not None and isinstance(storage.node.op, Constant)
+        }
+        self._executor = executor_for(self.threads)
+        self._arena = aligned_empty((0,), np.dtype(np.uint8))
+        self._bindings: OrderedDict[tuple[int, ...], _Binding] = OrderedDict()
+
+    def run(self, inputs: Mapping[str, Array], sizes: Mapping[str, int]) -> dict[str, Array]:
+        """The outputs by name. inputs: contiguous arrays of the declared types. Raises FeedError for a failed check."""
+        binding = self._binding(sizes)
+        for storage, places in binding.places.items():
+            if storage.kind == "input":
+                address = inputs[storage.name].__array_interface__["data"][0]
+                for place in places:
+                    binding.table[place] = address
+        outputs: dict[str, Array] = {}
+        for name, node in self.program.graph.outputs:
+            outputs[name] = array = np.empty(binding.output_shapes[name], node.type.dtype.numpy)
+            for place in binding.places[Storage("output", name, node.type, node)]:
+                binding.table[place] = array.__array_interface__["data"][0]
+        status = self._executor.run(binding.address, len(binding.table))
+        if status:
+            self._report(status, inputs)
+        return outputs
+
+    def memory(self, sizes: Mapping[str, int]) -> int:
+        """The bytes of the arena for given sizes."""
+        return self.program.plan.arena_bytes(sizes)
+
+    def _binding(self, sizes: Mapping[str, int]) -> _Binding:
+        key = tuple(sizes[name] for name in sorted(sizes))
+        known = self._bindings.get(key)
+        if known is not None:
+            self._bindings.move_to_end(key)
+            return known
+        needed = self.program.plan.arena_bytes(sizes)
+        if needed > self._arena.size:
+            self._arena = aligned_empty((needed,), np.dtype(np.uint8))
+            self._bindings.clear()  # their addresses point into the old arena
+        binding = self._bind(sizes)
+        self._bindings[key] = binding
+        if len(self._bindings) > _MOST_BINDINGS:
+            self._bindings.popitem(last=False)
+        return binding
+
+    def _bind(self, sizes: Mapping[str, int]) -> _Binding:
+        program = self.program
+        arena = self._arena.ctypes.data
+        addresses = {storage: arena + offset for storage, offset in program.plan.offsets(sizes).items()}
+        commands = plan_commands(program.calls, program.plan, sizes, self.threads)
+        numbers: list[int] = []
+        places: dict[Storage, list[int]] = {}
+        stops = self._last_input_check(commands)
+        for command in commands:
+            if command.wait:
+                numbers += [2, 0, 0]
+            call = program.calls[command.call]
+            values = [evaluate(size, sizes) for size in call.sizes]
+            numbers += [int(command.split), self._functions[command.call], len(values) + len(call.arguments), *values]
+            for storage in call.arguments:
+                places.setdefault(storage, []).append(len(numbers))
+                numbers.append(self._address(storage, addresses))
+            if command.call == stops:
+                numbers += [3, 0, 0]
+        table = np.array(numbers, np.int64)
+        shapes = {
+            name: tuple(evaluate(size, sizes) for size in node.type.shape) for name, node in program.graph.outputs
+        }
+        return _Binding(table, int(table.ctypes.data), places, shapes)
+
+    def _last_input_check(self, commands: list[Command]) -> int | None:
+        """The last of the range checks of inputs, after which a step stops if one failed."""
+        last = None
+        for command in commands:
+            if STATUS not in self.program.calls[command.call].arguments:
+                break
+            last = command.call
+        return last
+
+    def _address(self, storage: Storage, temporaries: Mapping[Storage, int]) -> int:
+        if storage.kind == "temporary":
+            return temporaries[storage]
+        if storage.kind == "state":
+            assert storage.node is not None
+            return int(self.cells[storage.node].array.ctypes.data)
+        if storage.kind == "constant":
+            return int(self._constants[storage].ctypes.data)
+        return self._executor.status_address if storage.kind == "status" else 0
+
+    def _report(self, code: int, inputs: Mapping[str, Array]) -> None:
+        """Raise the error of a failed range check."""
+        node = self.program.checks[code - 1]
+        assert isinstance(node.op, CheckRange)
+        source = node.inputs[0]
+        facts = [("declared", describe(source)), ("checked", str(node.origin.location))]
+        label = getattr(source.op, "label", None)
+        if label in inputs:
+            try:
+                node.op.reference(inputs[label])
+            except FeedError as error:
+                raise FeedError(
+                    f"input {label!r}: {error.what}", facts=facts, expected=error.expected, got=error.got
+                ) from None
+        raise FeedError(
+            "a computed integer is out of range; states may have been updated",
+            facts=facts,
+            expected=f"{node.op.low} <= value < {node.op.high}",
+        )

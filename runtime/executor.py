@@ -1,0 +1,186 @@
+"""The executor: a small compiled loop that runs a program's commands, with or without helper threads, without the GIL.
+
+A program is a table of int64 numbers, command after command:
+
+    kind, function, count, argument, ...        kind 0: run on the first thread only
+                                                kind 1: run on every thread, each with its part of the outermost loop
+    kind, 0, 0                                  kind 2: all threads wait for each other
+                                                kind 3: as 2, then stop if the status is not 0
+
+Helper threads wait for work spinning for about a tenth of a millisecond, then sleep until they are woken. What threads share
+is one array of int64; what different threads write lies on different cache lines:
+
+    0    number of the step that was started last       64 + 8*t    barriers that thread t has reached
+    8    address of the table     9    its length        512 + 8*t   1 while thread t sleeps
+    10   status of the step       11   threads           1024 + 8*t  last step that thread t has run
+    16   1 if launch found a sleeping thread and left the step to be run after waking
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import threading
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+
+from graphc.dtypes import INT64
+from graphc.frontend.state import aligned_empty
+from graphc.passes.source import Source
+from graphc.runtime.compilation import compile_sources
+from graphc.runtime.engine import Engine
+
+__all__ = ["MOST_THREADS", "THREADS_VARIABLE", "Executor", "default_threads", "executor_for"]
+
+THREADS_VARIABLE = "GRAPHC_NUM_THREADS"
+"""The environment variable that sets how many threads run a program."""
+MOST_THREADS = 48
+_SPINS = 3000
+"""Pauses before a waiting helper goes to sleep: about a tenth of a millisecond."""
+
+_SOURCE = f'''
+def drive(mode, thread, shared):
+    threads = shared[11]
+    if mode == 0:  # launch: start a step and run it, unless a helper sleeps and must be woken first
+        shared[16] = 0
+        store_atomic(shared, 0, load_atomic(shared, 0) + 1)
+        for helper in range(1, threads):
+            if exchange_atomic(shared, 512 + 8 * helper, 0) == 1:
+                shared[16] = 1
+                shared[1536 + 8 * helper] = 1
+        if shared[16] == 1:
+            return
+    seen = load_atomic(shared, 0)
+    if mode == 2:  # serve: run every step that is started, until none has been for a while
+        seen = shared[1024 + 8 * thread]
+    spins = 0
+    while True:
+        if mode == 2:
+            started = load_atomic(shared, 0)
+            while started == seen:
+                pause()
+                spins += 1
+                if spins > {_SPINS}:
+                    store_atomic(shared, 512 + 8 * thread, 1)
+                    if load_atomic(shared, 0) == seen:
+                        shared[1024 + 8 * thread] = seen
+                        return
+                    exchange_atomic(shared, 512 + 8 * thread, 0)
+                    spins = 0
+                started = load_atomic(shared, 0)
+            seen = seen + 1
+            spins = 0
+        table = address(load_atomic(shared, 8))
+        end = load_atomic(shared, 9)
+        position = 0
+        passed = shared[64 + 8 * thread]
+        while position <= end:
+            kind = 2
+            if position < end:
+                kind = table[position]
+            if kind == 0:
+                if thread == 0:
+                    call_kernel(table, position, 0, 1)
+                position += 3 + table[position + 2]
+            elif kind == 1:
+                call_kernel(table, position, thread, threads)
+                position += 3 + table[position + 2]
+            else:  # a barrier; the last one ends the step
+                position += 3
+                rounds = 1
+                if kind == 3:
+                    rounds = 2
+                stop = False
+                for number in range(rounds):
+                    passed += 1
+                    store_atomic(shared, 64 + 8 * thread, passed)
+                    for other in range(threads):
+                        waited = 0
+                        while load_atomic(shared, 64 + 8 * other) < passed:
+                            pause()
+                            waited += 1
+                            if waited % 1000 == 0:
+                                give_way()
+                    if kind == 3 and number == 0:
+                        stop = load_atomic(shared, 10) != 0
+                if stop:
+                    position = end
+                    if kind == 3:
+                        continue
+        if mode != 2:
+            return
+'''
+
+
+def default_threads() -> int:
+    """The number of threads that programs use: $GRAPHC_NUM_THREADS, else the processors this process may run on."""
+    named = os.environ.get(THREADS_VARIABLE, "")
+    if named.isdigit() and int(named) > 0:
+        return min(int(named), MOST_THREADS)
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(available, MOST_THREADS)
+
+
+@cache
+def _drive() -> tuple[Callable[..., int], Engine]:
+    """The compiled executor."""
+    (code,) = compile_sources([(Source("drive", _SOURCE, (), ()), 2, (INT64,))])
+    engine = Engine([code])
+    prototype = ctypes.CFUNCTYPE(ctypes.c_int32, *[ctypes.c_void_p] * 2, *[ctypes.c_int64] * 2, ctypes.c_void_p)
+    return prototype(engine.address(code.symbol)), engine
+
+
+class Executor:
+    """Runs tables of commands on a fixed number of threads: the caller's and helpers that it keeps."""
+
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
+        array = aligned_empty((2048,), np.dtype(np.int64))
+        array[...] = 0
+        array[11] = threads
+        self._shared = memoryview(array).cast("B").cast("q")
+        self._address = int(array.ctypes.data)
+        self._ignored = np.zeros(2, np.int64)
+        self._scratch = int(self._ignored.ctypes.data)
+        self._lock = threading.Lock()
+        self._call, self._engine = _drive()
+        self._wake = [threading.Semaphore(0) for _ in range(threads)]
+        for thread in range(1, threads):
+            threading.Thread(target=self._serve, args=(thread,), name=f"graphc-{thread}", daemon=True).start()
+
+    def run(self, address: int, length: int) -> int:
+        """Run the table of commands of a length at an address; the status is 0 if all went well."""
+        with self._lock:
+            shared = self._shared
+            shared[8], shared[9], shared[10] = address, length, 0
+            self._call(self._scratch, self._scratch, 0, 0, self._address)
+            if shared[16]:
+                for helper in range(1, self.threads):
+                    if shared[1536 + 8 * helper]:
+                        shared[1536 + 8 * helper] = 0
+                        self._wake[helper].release()
+                self._call(self._scratch, self._scratch, 1, 0, self._address)
+            return shared[10]
+
+    @property
+    def status_address(self) -> int:
+        """Where range checks write their code."""
+        return self._address + 10 * 8
+
+    def _serve(self, thread: int) -> None:
+        scratch = np.zeros(2, np.int64)
+        while True:
+            self._call(scratch.ctypes.data, scratch.ctypes.data, 2, thread, self._address)
+            self._wake[thread].acquire()
+
+
+@cache
+def executor_for(threads: int) -> Executor:
+    """The executor of a number of threads; programs share it and run one at a time on it."""
+    return Executor(threads)
+
+
+if hasattr(os, "register_at_fork"):  # helper threads do not survive a fork
+    os.register_at_fork(after_in_child=executor_for.cache_clear)

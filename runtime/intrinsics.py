@@ -1,0 +1,249 @@
+"""The scalar operations that generated source calls and numba has no vectorising form of, as LLVM intrinsics.
+
+This module and ``graphc.runtime.compiler`` are the only ones that import numba; they are loaded when a kernel is compiled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import llvmlite.binding as llvm
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+__all__ = ["INTRINSICS"]
+
+Build = Callable[[Any, Any], Any]
+
+
+def _define(signature: Callable[..., Any], build: Build) -> Any:
+    """An intrinsic: ``signature`` gives the numba signature of argument types, ``build`` emits IR from a builder."""
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return build(builder, args)
+
+    count = signature.__code__.co_argcount
+    if count == 1:
+        return intrinsic(lambda typing_context, x: (signature(x), emit))
+    if count == 2:
+        return intrinsic(lambda typing_context, x, y: (signature(x, y), emit))
+    return intrinsic(lambda typing_context, x, y, z: (signature(x, y, z), emit))
+
+
+def _llvm(name: str) -> Build:
+    """A call of an LLVM intrinsic whose operands and result have one type."""
+
+    def build(builder: Any, args: Any) -> Any:
+        kind = args[0].type
+        function = builder.module.declare_intrinsic(name, [kind], fnty=ir.FunctionType(kind, [kind] * len(args)))
+        return builder.call(function, args)
+
+    return build
+
+
+def _extreme(floats: str, integers: str) -> Build:
+    def build(builder: Any, args: Any) -> Any:
+        return _llvm(floats if isinstance(args[0].type, (ir.FloatType, ir.DoubleType)) else integers)(builder, args)
+
+    return build
+
+
+def _fma(builder: Any, args: Any) -> Any:
+    if isinstance(args[0].type, ir.IntType):
+        return builder.add(builder.mul(args[0], args[1]), args[2])
+    return _llvm("llvm.fma")(builder, args)
+
+
+def _ldexp(builder: Any, args: Any) -> Any:
+    kind, exponent = args[0].type, args[1].type
+    function_type = ir.FunctionType(kind, [kind, exponent])
+    return builder.call(builder.module.declare_intrinsic("llvm.ldexp", [kind, exponent], fnty=function_type), args)
+
+
+def _saturate(bits: int) -> Build:
+    """Float to integer: truncated, limited to the range, 0 for NaN."""
+
+    def build(builder: Any, args: Any) -> Any:
+        kind, result = args[0].type, ir.IntType(bits)
+        name = f"llvm.fptosi.sat.i{bits}.{'f32' if isinstance(kind, ir.FloatType) else 'f64'}"
+        function = _external(builder, name, ir.FunctionType(result, [kind]))
+        return builder.call(function, args)
+
+    return build
+
+
+def _external(builder: Any, name: str, function_type: Any) -> Any:
+    """A function that the module only declares."""
+    known = builder.module.globals.get(name)
+    return known if known is not None else ir.Function(builder.module, function_type, name)
+
+
+def _libm(name: str) -> Build:
+    def build(builder: Any, args: Any) -> Any:
+        double = ir.DoubleType()
+        return builder.call(_external(builder, name, ir.FunctionType(double, [double] * len(args))), args)
+
+    return build
+
+
+def _bitcast(kind: Any) -> Build:
+    return lambda builder, args: builder.bitcast(args[0], kind)
+
+
+def _divide(quotient: bool) -> Build:
+    """Division of signed integers that rounds down and never traps: 0 by 0, and wrapping around for the lowest by -1."""
+
+    def build(builder: Any, args: Any) -> Any:
+        x, y = args
+        zero, one = ir.Constant(x.type, 0), ir.Constant(x.type, 1)
+        minus = builder.icmp_signed("==", y, ir.Constant(x.type, -1))
+        special = builder.or_(minus, builder.icmp_signed("==", y, zero))
+        divisor = builder.select(special, one, y)
+        whole, rest = builder.sdiv(x, divisor), builder.srem(x, divisor)
+        differ = builder.icmp_signed("<", builder.xor(rest, divisor), zero)
+        low = builder.and_(differ, builder.icmp_signed("!=", rest, zero))
+        if not quotient:
+            return builder.select(low, builder.add(rest, divisor), rest)
+        floored = builder.select(low, builder.sub(whole, one), whole)
+        negated = builder.select(minus, builder.neg(x), zero)
+        return builder.select(special, negated, floored)
+
+    return build
+
+
+def _local_array() -> Any:
+    """An array on the stack: ``local_array(16, float32)`` is a pointer to 16 floats that live while the kernel runs."""
+
+    @intrinsic(prefer_literal=True)
+    def local_array(typing_context: Any, size: Any, dtype: Any) -> Any:
+        count, element = size.literal_value, dtype.dtype
+
+        def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            with builder.goto_entry_block():
+                place = builder.alloca(context.get_data_type(element), count)
+                place.align = 64
+            return place
+
+        return types.CPointer(element)(types.literal(count), dtype), emit
+
+    return local_array
+
+
+def _call_kernel() -> Any:
+    """Call the kernel of a command: ``call_kernel(table, position, part, parts)`` with the table's arguments."""
+
+    @intrinsic
+    def call_kernel(typing_context: Any, table: Any, position: Any, part: Any, parts: Any) -> Any:
+        return types.void(table, position, part, parts), _emit_call
+
+    return call_kernel
+
+
+_MOST_ARGUMENTS = 64
+
+
+def _emit_call(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    """A switch over the number of arguments; each case loads that many and calls through the function's address."""
+    table, position, part, parts = args
+    word, pointer = ir.IntType(64), ir.PointerType(ir.IntType(8))
+
+    def entry(offset: int) -> Any:
+        return builder.load(builder.gep(table, [builder.add(position, ir.Constant(word, offset))]))
+
+    address, count = entry(1), entry(2)
+    with builder.goto_entry_block():
+        ignored = [builder.alloca(word), builder.alloca(word)]
+    leading = [builder.bitcast(place, pointer) for place in ignored]
+    done = builder.append_basic_block("called")
+    switch = builder.switch(count, done)
+    for number in range(_MOST_ARGUMENTS + 1):
+        block = builder.append_basic_block(f"with_{number}")
+        switch.add_case(ir.Constant(word, number), block)
+        builder.position_at_end(block)
+        arguments = [entry(3 + index) for index in range(number)]
+        kind = ir.FunctionType(ir.IntType(32), [pointer, pointer, word, word, *[word] * number])
+        builder.call(builder.inttoptr(address, kind.as_pointer()), [*leading, part, parts, *arguments])
+        builder.branch(done)
+    builder.position_at_end(done)
+    return context.get_dummy_value()
+
+
+def _place(builder: Any, args: Any) -> Any:
+    return builder.gep(args[0], [args[1]])
+
+
+def _pause(builder: Any, args: Any) -> Any:
+    """Tell the processor that this thread spins."""
+    triple = llvm.get_process_triple()
+    nothing = ir.FunctionType(ir.VoidType(), [])
+    if triple.startswith(("x86_64", "i686")):
+        builder.call(_external(builder, "llvm.x86.sse2.pause", nothing), [])
+    elif triple.startswith(("aarch64", "arm64")):
+        hint = _external(builder, "llvm.aarch64.hint", ir.FunctionType(ir.VoidType(), [ir.IntType(32)]))
+        builder.call(hint, [ir.Constant(ir.IntType(32), 1)])
+
+
+def _give_way(builder: Any, args: Any) -> Any:
+    """Let another thread have the processor."""
+    name = "SwitchToThread" if llvm.get_process_triple().count("windows") else "sched_yield"
+    builder.call(_external(builder, name, ir.FunctionType(ir.IntType(32), [])), [])
+
+
+def _statement(count: int, build: Build, *, result: Any = None) -> Any:
+    """An intrinsic of integers and pointers that acts; it returns ``result``'s type or nothing."""
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        value = build(builder, args)
+        return value if result is not None else context.get_dummy_value()
+
+    kind = result if result is not None else types.void
+    if count == 0:
+        return intrinsic(lambda typing_context: (kind(), emit))
+    if count == 1:
+        return intrinsic(lambda typing_context, x: (kind(x), emit))
+    if count == 2:
+        return intrinsic(lambda typing_context, x, y: (kind(x, y), emit))
+    return intrinsic(lambda typing_context, x, y, z: (kind(x, y, types.int64), emit))
+
+
+_POINTER = types.CPointer(types.int64)
+
+_SAME_TYPE = (lambda x: x(x), lambda x, y: x(x, x), lambda x, y, z: x(x, x, x))
+
+INTRINSICS: dict[str, Any] = {
+    "sqrt": _define(_SAME_TYPE[0], _llvm("llvm.sqrt")),
+    "floor": _define(_SAME_TYPE[0], _llvm("llvm.floor")),
+    "round_even": _define(_SAME_TYPE[0], _llvm("llvm.roundeven")),
+    "copysign": _define(_SAME_TYPE[1], _llvm("llvm.copysign")),
+    "maximum": _define(_SAME_TYPE[1], _extreme("llvm.maximum", "llvm.smax")),
+    "minimum": _define(_SAME_TYPE[1], _extreme("llvm.minimum", "llvm.smin")),
+    "fma": _define(_SAME_TYPE[2], _fma),
+    "select": _define(lambda c, x, y: x(types.boolean, x, x), lambda builder, args: builder.select(*args)),
+    "floor_divide": _define(_SAME_TYPE[1], _divide(quotient=True)),
+    "remainder": _define(_SAME_TYPE[1], _divide(quotient=False)),
+    "ldexp": _define(lambda x, n: x(x, types.int32), _ldexp),
+    "libm_sin": _define(_SAME_TYPE[0], _libm("sin")),
+    "libm_cos": _define(_SAME_TYPE[0], _libm("cos")),
+    "libm_erf": _define(_SAME_TYPE[0], _libm("erf")),
+    "libm_pow": _define(_SAME_TYPE[1], _libm("pow")),
+    "saturate_int32": _define(lambda x: types.int32(x), _saturate(32)),
+    "saturate_int64": _define(lambda x: types.int64(x), _saturate(64)),
+    "int32_bits": _define(lambda x: types.int32(x), _bitcast(ir.IntType(32))),
+    "int64_bits": _define(lambda x: types.int64(x), _bitcast(ir.IntType(64))),
+    "uint64_bits": _define(lambda x: types.uint64(x), _bitcast(ir.IntType(64))),
+    "float32_bits": _define(lambda x: types.float32(x), _bitcast(ir.FloatType())),
+    "float64_bits": _define(lambda x: types.float64(x), _bitcast(ir.DoubleType())),
+    "local_array": _local_array(),
+    "call_kernel": _call_kernel(),
+    "address": _statement(1, lambda b, args: b.inttoptr(args[0], ir.IntType(64).as_pointer()), result=_POINTER),
+    "load_atomic": _statement(2, lambda b, args: b.load_atomic(_place(b, args), "seq_cst", 8), result=types.int64),
+    "store_atomic": _statement(3, lambda b, args: b.store_atomic(args[2], _place(b, args), "seq_cst", 8)),
+    "exchange_atomic": _statement(
+        3, lambda b, args: b.atomic_rmw("xchg", _place(b, args), args[2], "seq_cst"), result=types.int64
+    ),
+    "pause": _statement(0, _pause),
+    "give_way": _statement(0, _give_way),
+}
+"""What generated source may call, by name."""

@@ -66,13 +66,17 @@ CUDA = Dialect("cuda", (), _cuda_range, "cuda.local.array({0}, {1})")
 
 @dataclass(frozen=True)
 class Source:
-    """The source of a kernel. code: the function. functions: names and element types of the functions that it calls, in an
-    order in which they can be defined. tables: the constant tables that it reads."""
+    """The source of a kernel.
+
+    code: the function. functions: names and element types of the functions that it calls. tables: the constant tables that
+    it reads. language: "python" for numba, "llvm" for LLVM's own.
+    """
 
     name: str
     code: str
-    functions: tuple[tuple[str, DType], ...]
-    tables: tuple[str, ...]
+    functions: tuple[tuple[str, DType], ...] = ()
+    tables: tuple[str, ...] = ()
+    language: str = "python"
 
 
 def print_kernel(kernel: Kernel, dialect: Dialect = CPU) -> Source:

@@ -12,6 +12,7 @@ from graphc.dtypes import DType
 from graphc.errors import CompilationError
 from graphc.passes.source import Source
 from graphc.runtime.cache import KernelCache, default_cache
+from graphc.runtime.engine import assemble
 from graphc.runtime.objects import ObjectCode
 
 __all__ = ["Task", "compile_sources", "source_key"]
@@ -43,12 +44,11 @@ def compile_sources(
     todo = dict(zip(keys, tasks, strict=True))
     found = {key: code for key in todo if (code := cache.load(key)) is not None}
     missing = {key: task for key, task in todo.items() if key not in found}
+    found |= {key: assemble(task[0], key) for key, task in missing.items() if task[0].language == "llvm"}
+    python = {key: task for key, task in missing.items() if key not in found}
     if workers is None:
-        workers = _processors() if len(missing) >= WORTH_WORKERS else 0
-    if workers > 1 and len(missing) > 1:
-        found |= _by_workers(missing, workers)
-    else:
-        found |= _here(missing)
+        workers = _processors() if len(python) >= WORTH_WORKERS else 0
+    found |= _by_workers(python, workers) if workers > 1 and len(python) > 1 else _here(python)
     for key in missing:
         cache.store(key, found[key], todo[key][0].name)
     if missing:

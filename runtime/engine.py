@@ -8,9 +8,10 @@ from typing import Any
 
 import llvmlite.binding as llvm
 
+from graphc.passes.source import Source
 from graphc.runtime.objects import ObjectCode
 
-__all__ = ["Engine", "host"]
+__all__ = ["Engine", "assemble", "host"]
 
 
 @cache
@@ -23,6 +24,19 @@ def _initialize() -> None:
 def host() -> tuple[str, str]:
     """The processor's name and features, as LLVM calls them: code for one may be an illegal instruction on another."""
     return llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
+
+
+def assemble(source: Source, key: str) -> ObjectCode:
+    """The object code of a source in LLVM's language. key: makes the symbol unique."""
+    _initialize()
+    symbol = f"{source.name}_{key}"
+    module = llvm.parse_assembly(source.code.replace("@KERNEL", f"@{symbol}"))
+    module.verify()
+    name, features = host()
+    machine = llvm.Target.from_default_triple().create_target_machine(
+        cpu=name, features=features, opt=3, codemodel="jitdefault", jit=True
+    )
+    return ObjectCode(symbol, machine.emit_object(module))
 
 
 class Engine:

@@ -19,8 +19,9 @@ from graphc.passes.lower_groups import STATUS
 from graphc.passes.source import CPU, Source, print_kernel
 from graphc.passes.storage import Storage
 from graphc.passes.threads import Command, plan_commands
+from graphc.passes.tile import VectorUnit, print_tile, tiles_apply
 from graphc.runtime.compilation import Task, compile_sources
-from graphc.runtime.engine import Engine
+from graphc.runtime.engine import Engine, host
 from graphc.runtime.executor import default_threads, executor_for
 from graphc.scalar import Array
 
@@ -50,7 +51,11 @@ class Executable:
         self.program = program
         self.cells = dict(cells)
         self.threads = threads or default_threads()
-        self.sources: list[Source] = [print_kernel(call.kernel, CPU) for call in program.calls]
+        unit = VectorUnit.of(host()[1])
+        self.sources: list[Source] = [
+            print_tile(call.kernel, unit) if tiles_apply(call.kernel) else print_kernel(call.kernel, CPU)
+            for call in program.calls
+        ]
         tasks: list[Task] = [
             (source, 2 + len(call.kernel.sizes), tuple(buffer.dtype for buffer in call.kernel.buffers))
             for source, call in zip(self.sources, program.calls, strict=True)

@@ -106,6 +106,10 @@ class Op(ABC):
         """
         return (None,) * len(inputs)
 
+    def notation(self, latex: bool = False) -> tuple[str, int]:
+        """How a formula writes the op: a template with {0}, {1} for the operands, and how tightly it binds."""
+        return (self.latex, self.binding) if latex else (self.text, self.binding)
+
     @classmethod
     def samples(cls) -> Sequence[Sample]:
         """Examples for the test harness."""

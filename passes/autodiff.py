@@ -6,7 +6,7 @@ over several paths is summed. The result is an ordinary graph, so derivatives of
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from graphc.errors import DTypeError, GradientError, ShapeError
 from graphc.frontend.tensor import Tensor, TensorLike, as_tensor
@@ -18,10 +18,14 @@ from graphc.passes.stabilise import stabilise_for_gradient
 __all__ = ["differentiate", "grad"]
 
 
-def differentiate(seeds: Mapping[Node, Node], wrt: Sequence[Node]) -> dict[Node, Node]:
+Watch = Callable[[Node, Node, Node], None]
+
+
+def differentiate(seeds: Mapping[Node, Node], wrt: Sequence[Node], watch: Watch | None = None) -> dict[Node, Node]:
     """The derivative by each node of ``wrt`` that the seeds depend on.
 
-    seeds: nodes and the derivative of the loss by each. Every node made remembers the forward node it differentiates.
+    seeds: nodes and the derivative of the loss by each. watch: called with a node, one of its inputs, and what the node
+    passes on to it. Every node made remembers the forward node it differentiates.
     """
     order = toposort(seeds)
     wanted = set(wrt)
@@ -44,6 +48,8 @@ def differentiate(seeds: Mapping[Node, Node], wrt: Sequence[Node]) -> dict[Node,
             for source, part in zip(node.inputs, parts, strict=True):
                 if part is not None and source in leads:
                     paths.setdefault(source, []).append(_checked(node, source, part))
+                    if watch is not None:
+                        watch(node, source, part.node)
     return found
 
 

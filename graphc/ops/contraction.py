@@ -38,6 +38,13 @@ class DotGeneral(Op):
     latex: ClassVar[str] = r"{0} \, {1}"
     binding: ClassVar[int] = 2
 
+    def notation(self, latex: bool = False) -> tuple[str, int]:
+        flip = r"^\top" if latex else "ᵀ"
+        matrices = not self.lhs_batch and len(self.lhs_contract) == 1
+        left = "{0}" + (flip if matrices and self.lhs_contract == (0,) and self.rhs_contract != () else "")
+        right = "{1}" + (flip if matrices and self.rhs_contract == (1,) else "")
+        return (rf"{left} \, {right}" if latex else f"{left} @ {right}"), self.binding
+
     def free_axes(self, left: int, right: int) -> tuple[list[int], list[int]]:
         """The axes that are neither batch nor contracted, given the ranks of the operands."""
         lhs_taken = {*self.lhs_batch, *self.lhs_contract}

@@ -122,6 +122,8 @@ class Iota(Leaf):
     type: TensorType
     axis: int
     name: ClassVar[str] = "iota"
+    text: ClassVar[str] = "position"
+    latex: ClassVar[str] = r"\mathrm{{position}}"
 
     def infer(self, *types: TensorType) -> TensorType:
         check_kind("iota", self.type, "if")
@@ -156,6 +158,9 @@ class DimSize(Leaf):
 
     size: Size
     name: ClassVar[str] = "dim_size"
+
+    def notation(self, latex: bool = False) -> tuple[str, int]:
+        return (rf"\mathrm{{{{{self.size}}}}}" if latex else str(self.size)), 9
 
     def infer(self, *types: TensorType) -> TensorType:
         return TensorType(INT64, ())

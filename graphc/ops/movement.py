@@ -29,6 +29,8 @@ class Reshape(Op):
 
     shape: Shape
     name: ClassVar[str] = "reshape"
+    text: ClassVar[str] = "{0}"
+    latex: ClassVar[str] = "{0}"
 
     def infer(self, *types: TensorType) -> TensorType:
         (operand,) = types

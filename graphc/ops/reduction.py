@@ -49,6 +49,13 @@ class Reduce(Op):
         """The value that changes nothing when combined."""
         return 0
 
+    def notation(self, latex: bool = False) -> tuple[str, int]:
+        axes = ", ".join(map(str, self.axes))
+        if latex:
+            return f"{self.latex.partition(' ')[0]}_{{{{{axes}}}}} {{0}}", 2
+        name = self.name.removeprefix("reduce_")
+        return f"{name}({{0}}, axis {axes})", 9
+
     def spread(self, reduced: V, shape: Shape) -> V:
         """A reduced value repeated along the axes that were reduced."""
         kept = [axis for axis in range(len(shape)) if axis not in self.axes]

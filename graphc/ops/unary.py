@@ -173,6 +173,8 @@ class Cast(Elementwise):
 
     dtype: DType
     name: ClassVar[str] = "cast"
+    text: ClassVar[str] = "{0}"
+    latex: ClassVar[str] = "{0}"
     accepts: ClassVar[str] = "fib"
 
     def result(self, dtype: DType) -> DType:
@@ -228,6 +230,8 @@ class StopGradient(Elementwise):
     """
 
     name: ClassVar[str] = "stop_gradient"
+    text: ClassVar[str] = "{0}"
+    latex: ClassVar[str] = "{0}"
     accepts: ClassVar[str] = "fib"
 
     def body(self, s: Scalars[T], *xs: T) -> T:

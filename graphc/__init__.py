@@ -1,0 +1,265 @@
+"""graphc: a compiler for training neural networks.
+
+Declare a model as a static graph, see its gradients as formulas and its kernels as source, and train it as one compiled
+program. The names below are the public interface; each is loaded when it is first used, so importing graphc is quick.
+
+>>> import graphc as gc
+>>> x = gc.input("x", shape=("batch", 3))
+>>> gc.relu(x).sum()
+<Tensor f32[]>
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from graphc.dtypes import BOOL as bool_
+    from graphc.dtypes import FLOAT32 as float32
+    from graphc.dtypes import FLOAT64 as float64
+    from graphc.dtypes import INT32 as int32
+    from graphc.dtypes import INT64 as int64
+    from graphc import errors as errors
+    from graphc.frontend import initializers as initializers
+    from graphc.frontend import layers as layers
+    from graphc.frontend import losses as losses
+    from graphc.frontend import metrics as metrics
+    from graphc.frontend import optimizers as optimizers
+    from graphc.frontend import sampling as random
+    from graphc.runtime import callbacks as callbacks
+    from graphc.errors import GraphcError as GraphcError
+    from graphc.frontend.elementwise import abs as abs
+    from graphc.frontend.elementwise import cast as cast
+    from graphc.frontend.elementwise import check_range as check_range
+    from graphc.frontend.elementwise import clip as clip
+    from graphc.frontend.elementwise import copy as copy
+    from graphc.frontend.elementwise import cos as cos
+    from graphc.frontend.elementwise import elu as elu
+    from graphc.frontend.elementwise import erf as erf
+    from graphc.frontend.elementwise import exp as exp
+    from graphc.frontend.elementwise import expm1 as expm1
+    from graphc.frontend.elementwise import floor as floor
+    from graphc.frontend.elementwise import isfinite as isfinite
+    from graphc.frontend.elementwise import leaky_relu as leaky_relu
+    from graphc.frontend.elementwise import log as log
+    from graphc.frontend.elementwise import log1p as log1p
+    from graphc.frontend.elementwise import log_sigmoid as log_sigmoid
+    from graphc.frontend.elementwise import maximum as maximum
+    from graphc.frontend.elementwise import minimum as minimum
+    from graphc.frontend.elementwise import relu as relu
+    from graphc.frontend.elementwise import rsqrt as rsqrt
+    from graphc.frontend.elementwise import sigmoid as sigmoid
+    from graphc.frontend.elementwise import sign as sign
+    from graphc.frontend.elementwise import sin as sin
+    from graphc.frontend.elementwise import softplus as softplus
+    from graphc.frontend.elementwise import sqrt as sqrt
+    from graphc.frontend.elementwise import stop_gradient as stop_gradient
+    from graphc.frontend.elementwise import tanh as tanh
+    from graphc.frontend.elementwise import training_switch as training_switch
+    from graphc.frontend.elementwise import where as where
+    from graphc.frontend.reductions import argmax as argmax
+    from graphc.frontend.reductions import log_softmax as log_softmax
+    from graphc.frontend.reductions import logsumexp as logsumexp
+    from graphc.frontend.reductions import max as max
+    from graphc.frontend.reductions import mean as mean
+    from graphc.frontend.reductions import min as min
+    from graphc.frontend.reductions import prod as prod
+    from graphc.frontend.reductions import softmax as softmax
+    from graphc.frontend.reductions import sum as sum
+    from graphc.frontend.reductions import var as var
+    from graphc.frontend.shaping import broadcast_to as broadcast_to
+    from graphc.frontend.shaping import concatenate as concatenate
+    from graphc.frontend.shaping import dim_size as dim_size
+    from graphc.frontend.shaping import expand_dims as expand_dims
+    from graphc.frontend.shaping import flip as flip
+    from graphc.frontend.shaping import iota as iota
+    from graphc.frontend.shaping import matmul as matmul
+    from graphc.frontend.shaping import one_hot as one_hot
+    from graphc.frontend.shaping import pad as pad
+    from graphc.frontend.shaping import reshape as reshape
+    from graphc.frontend.shaping import scatter_add as scatter_add
+    from graphc.frontend.shaping import squeeze as squeeze
+    from graphc.frontend.shaping import stack as stack
+    from graphc.frontend.shaping import take as take
+    from graphc.frontend.shaping import transpose as transpose
+    from graphc.frontend.state import Parameter as Parameter
+    from graphc.frontend.state import constant as constant
+    from graphc.frontend.state import input as input
+    from graphc.frontend.state import parameter as parameter
+    from graphc.frontend.state import state as state
+    from graphc.frontend.tensor import Tensor as Tensor
+    from graphc.graph import Graph as Graph
+    from graphc.origin import scope as scope
+    from graphc.passes.autodiff import grad as grad
+    from graphc.passes.explain import Explanation as Explanation
+    from graphc.passes.explain import explain as explain
+    from graphc.runtime.declared import graph as graph
+    from graphc.runtime.evaluate import evaluate as evaluate
+    from graphc.runtime.function import Function as Function
+    from graphc.runtime.function import function as function
+    from graphc.runtime.history import History as History
+    from graphc.runtime.model import Model as Model
+    from graphc.runtime.model import compile as compile
+    from graphc.runtime.render import render as render
+    from graphc.runtime.tasks import Task as Task
+    from graphc.text import parse as parse
+    from graphc.text import print_graph as print_graph
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Explanation",
+    "Function",
+    "Graph",
+    "GraphcError",
+    "History",
+    "Model",
+    "Parameter",
+    "Task",
+    "Tensor",
+    "__version__",
+    "abs",
+    "argmax",
+    "bool_",
+    "broadcast_to",
+    "callbacks",
+    "cast",
+    "check_range",
+    "clip",
+    "compile",
+    "concatenate",
+    "constant",
+    "copy",
+    "cos",
+    "dim_size",
+    "elu",
+    "erf",
+    "errors",
+    "evaluate",
+    "exp",
+    "expand_dims",
+    "explain",
+    "expm1",
+    "flip",
+    "float32",
+    "float64",
+    "floor",
+    "function",
+    "grad",
+    "graph",
+    "initializers",
+    "input",
+    "int32",
+    "int64",
+    "iota",
+    "isfinite",
+    "layers",
+    "leaky_relu",
+    "log",
+    "log1p",
+    "log_sigmoid",
+    "log_softmax",
+    "logsumexp",
+    "losses",
+    "matmul",
+    "max",
+    "maximum",
+    "mean",
+    "metrics",
+    "min",
+    "minimum",
+    "one_hot",
+    "optimizers",
+    "pad",
+    "parameter",
+    "parse",
+    "print_graph",
+    "prod",
+    "random",
+    "relu",
+    "render",
+    "reshape",
+    "rsqrt",
+    "scatter_add",
+    "scope",
+    "sigmoid",
+    "sign",
+    "sin",
+    "softmax",
+    "softplus",
+    "sqrt",
+    "squeeze",
+    "stack",
+    "state",
+    "stop_gradient",
+    "sum",
+    "take",
+    "tanh",
+    "training_switch",
+    "transpose",
+    "var",
+    "where",
+]
+
+_MODULES = {
+    "callbacks": "graphc.runtime.callbacks",
+    "errors": "graphc.errors",
+    "initializers": "graphc.frontend.initializers",
+    "layers": "graphc.frontend.layers",
+    "losses": "graphc.frontend.losses",
+    "metrics": "graphc.frontend.metrics",
+    "optimizers": "graphc.frontend.optimizers",
+    "random": "graphc.frontend.sampling",
+}
+"""Public modules, by the name they have here."""
+
+_RENAMED = {
+    "bool_": ("graphc.dtypes", "BOOL"),
+    "float32": ("graphc.dtypes", "FLOAT32"),
+    "float64": ("graphc.dtypes", "FLOAT64"),
+    "int32": ("graphc.dtypes", "INT32"),
+    "int64": ("graphc.dtypes", "INT64"),
+}
+"""Names that are called otherwise where they live."""
+
+_HOMES = {
+    "graphc.errors": "GraphcError",
+    "graphc.frontend.elementwise": "abs cast check_range clip copy cos elu erf exp expm1 floor isfinite leaky_relu log log1p log_sigmoid maximum minimum relu rsqrt sigmoid sign sin softplus sqrt stop_gradient tanh training_switch where",
+    "graphc.frontend.reductions": "argmax log_softmax logsumexp max mean min prod softmax sum var",
+    "graphc.frontend.shaping": "broadcast_to concatenate dim_size expand_dims flip iota matmul one_hot pad reshape scatter_add squeeze stack take transpose",
+    "graphc.frontend.state": "Parameter constant input parameter state",
+    "graphc.frontend.tensor": "Tensor",
+    "graphc.graph": "Graph",
+    "graphc.origin": "scope",
+    "graphc.passes.autodiff": "grad",
+    "graphc.passes.explain": "Explanation explain",
+    "graphc.runtime.declared": "graph",
+    "graphc.runtime.evaluate": "evaluate",
+    "graphc.runtime.function": "Function function",
+    "graphc.runtime.history": "History",
+    "graphc.runtime.model": "Model compile",
+    "graphc.runtime.render": "render",
+    "graphc.runtime.tasks": "Task",
+    "graphc.text": "parse print_graph",
+}
+"""Where the other public names live."""
+
+_HOME_OF = {name: (module, name) for module, names in _HOMES.items() for name in names.split()} | _RENAMED
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name on first use."""
+    if name in _MODULES:
+        value: object = importlib.import_module(_MODULES[name])
+    elif name in _HOME_OF:
+        module, attribute = _HOME_OF[name]
+        value = getattr(importlib.import_module(module), attribute)
+    else:
+        raise AttributeError(f"module 'graphc' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -66,7 +66,9 @@ def data_beside(value: object, other: DType) -> Node:
     kind = natural_dtype(value)
     if kind.is_float:
         return constant_node(value, other if other.is_float else FLOAT32)
-    return constant_node(value, INT64 if kind.is_integer and other == BOOL else other if np.ndim(value) == 0 else kind)
+    return constant_node(
+        value, INT64 if kind.is_integer and other == BOOL else other if np.asarray(value).ndim == 0 else kind
+    )
 
 
 def broadcast_shapes(shapes: Sequence[Shape]) -> Shape | None:

@@ -1,8 +1,8 @@
 """Initial values of parameters: functions of a shape and a random stream, computed once, in numpy.
 
-The numbers come from graphc's counter-based generator keyed by the seed and the parameter's name, in float64, and are the
-same on every machine. For a weight of shape (..., fan_in, fan_out) the leading axes (a convolution's window) multiply both
-fans.
+The numbers come from graphc's counter-based generator keyed by the seed and the parameter's name, in float64, and are
+the same on every machine. For a weight of shape (..., fan_in, fan_out) the leading axes (a convolution's window)
+multiply both fans.
 """
 
 from __future__ import annotations
@@ -62,7 +62,9 @@ class Stream:
 
 
 class Initializer(ABC):
-    """Makes the initial value of a parameter: ``initializer(shape, stream)`` gives a float64 array (or any that fits)."""
+    """Makes the initial value of a parameter: ``initializer(shape, stream)`` gives a float64 array (or any that
+    fits).
+    """
 
     @abstractmethod
     def __call__(self, shape: tuple[int, ...], stream: Stream) -> Array:
@@ -139,7 +141,8 @@ def _fans(shape: tuple[int, ...]) -> tuple[int, int]:
 class GlorotUniform(Initializer):
     """Uniform in +-sqrt(6 / (fan_in + fan_out)), which keeps the variance of signals and gradients.
 
-    Source: X. Glorot, Y. Bengio, "Understanding the difficulty of training deep feedforward neural networks", AISTATS 2010.
+    Source: X. Glorot, Y. Bengio, "Understanding the difficulty of training deep feedforward neural networks", AISTATS
+    2010.
 
     >>> bool(abs(GlorotUniform()((3072, 10), Stream(0, "w"))).max() <= 0.0441225)
     True
@@ -197,8 +200,8 @@ class HeNormal(Initializer):
 class Orthogonal(Initializer):
     """A random matrix with orthonormal rows or columns (all singular values are ``gain``), leading axes merged.
 
-    Source: A. Saxe, J. McClelland, S. Ganguli, "Exact solutions to the nonlinear dynamics of learning in deep linear neural
-    networks", ICLR 2014.
+    Source: A. Saxe, J. McClelland, S. Ganguli, "Exact solutions to the nonlinear dynamics of learning in deep linear
+    neural networks", ICLR 2014.
 
     >>> q = Orthogonal()((3, 3), Stream(0, "w"))
     >>> bool(abs(q.T @ q - np.eye(3)).max() < 1e-12)

@@ -14,11 +14,13 @@ __all__ = ["matmul_nodes"]
 
 
 def matmul_nodes(left: Node, right: Node) -> Node:
-    """``left @ right``: a vector is a row on the left and a column on the right; axes before the last two are batches."""
+    """``left @ right``: a vector is a row on the left and a column on the right; axes before the last two are
+    batches.
+    """
     common = promote(left.type.dtype, right.type.dtype)
     left, right = cast_to(left, common), cast_to(right, common)
     _check(left, right)
-    if left.type.rank <= 2 and right.type.rank <= 2 or right.type.rank == 1:
+    if (left.type.rank <= 2 and right.type.rank <= 2) or right.type.rank == 1:
         return apply(DotGeneral((), (), (left.type.rank - 1,), (max(right.type.rank - 2, 0),)), left, right)
     if right.type.rank == 2:  # a stack of matrices times one matrix is one product of a taller matrix
         return apply(DotGeneral((), (), (left.type.rank - 1,), (0,)), left, right)

@@ -59,9 +59,9 @@ def _chosen_classes(name: str, scores: Tensor, labels: Tensor) -> Tensor:
 def softmax_cross_entropy(logits: TensorLike, labels: TensorLike, reduction: str = "mean") -> Tensor:
     """Minus the log-probability of the right class, from logits: -log softmax(logits)[label], without overflow.
 
-    logits: float [..., classes]. labels: integers [...] in [0, classes), or floats [..., classes] of class probabilities
-    (one-hot), for which the loss is -sum(labels * log_softmax(logits)). Labels out of range are a FeedError before
-    anything runs. Its gradient is (softmax(logits) - one_hot(labels)) / samples.
+    logits: float [..., classes]. labels: integers [...] in [0, classes), or floats [..., classes] of class
+    probabilities (one-hot), for which the loss is -sum(labels * log_softmax(logits)). Labels out of range are a
+    FeedError before anything runs. Its gradient is (softmax(logits) - one_hot(labels)) / samples.
 
     >>> import graphc as gc
     >>> loss = gc.losses.softmax_cross_entropy(gc.constant([[3.2, 5.1, -1.7]]), gc.constant([0]))

@@ -1,7 +1,8 @@
 """Optimizers: rules that turn gradients into new parameters, written in the language itself, so that they compile.
 
 An optimizer's own state (velocities, moments) lives in the graph beside the parameters, is saved in checkpoints, and is
-updated in place by the compiled step. The learning rate is such a state too: set it between steps without compiling again.
+updated in place by the compiled step. The learning rate is such a state too: set it between steps without compiling
+again.
 """
 
 from __future__ import annotations
@@ -66,8 +67,8 @@ class Optimizer(ABC):
     def step(self, parameter: Tensor, gradient: Tensor, slots: Slots, rate: Tensor, t: Tensor) -> Tensor:
         """The new value of a parameter.
 
-        rate: the learning rate, in the parameter's element type. t: the number of this step from 1, float64. slots: read
-        ``slots["velocity"]`` and assign its new value.
+        rate: the learning rate, in the parameter's element type. t: the number of this step from 1, float64. slots:
+        read ``slots["velocity"]`` and assign its new value.
         """
 
     def updates(self, gradients: Mapping[Node, Node]) -> dict[Node, Node]:

@@ -84,6 +84,14 @@ def argmax(x: TensorLike, axis: int | None = None) -> Tensor:
     return as_tensor(x).argmax(axis)
 
 
+def _expanded(reduced: Tensor, value: Tensor, axis: Axis) -> Tensor:
+    """A value that was reduced along axes, with sizes of 1 in their place, so that it broadcasts against the
+    original.
+    """
+    axes = value._axes(axis)
+    return reduced.reshape(tuple(1 if number in axes else size for number, size in enumerate(value.shape)))
+
+
 def logsumexp(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The value log(sum(exp(x))) over axes (all if None), shifted by the maximum so that it does not overflow.
 
@@ -92,12 +100,12 @@ def logsumexp(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tenso
     array(1000.6931, dtype=float32)
     """
     value = as_tensor(x)
-    axes = value._axes(axis)
-    kept = tuple(1 if number in axes else size for number, size in enumerate(value.shape))
     largest = stop_gradient(value.max(axis))
-    shift = isfinite(largest).where(largest, 0.0)  # it cancels, so it has no derivative; an infinite one would leave NaN
-    total = (value - shift.reshape(kept)).exp().sum(axis).log() + shift
-    return total.reshape(kept) if keepdims else total
+    shift = isfinite(largest).where(
+        largest, 0.0
+    )  # it cancels, so it has no derivative; an infinite one would leave NaN
+    total = (value - _expanded(shift, value, axis)).exp().sum(axis).log() + shift
+    return _expanded(total, value, axis) if keepdims else total
 
 
 def softmax(x: TensorLike, axis: int = -1) -> Tensor:
@@ -108,8 +116,7 @@ def softmax(x: TensorLike, axis: int = -1) -> Tensor:
     array([0.5, 0.5], dtype=float32)
     """
     value = as_tensor(x)
-    largest = stop_gradient(value.max(axis, keepdims=True))
-    exponentials = (value - largest).exp()
+    exponentials = (value - _expanded(stop_gradient(value.max(axis)), value, axis)).exp()
     return exponentials / exponentials.sum(axis, keepdims=True)
 
 
@@ -121,6 +128,5 @@ def log_softmax(x: TensorLike, axis: int = -1) -> Tensor:
     array([-1000.,     0.], dtype=float32)
     """
     value = as_tensor(x)
-    largest = stop_gradient(value.max(axis, keepdims=True))
-    shifted = value - largest
-    return shifted - shifted.exp().sum(axis).log().reshape(largest.shape)
+    shifted = value - _expanded(stop_gradient(value.max(axis)), value, axis)
+    return shifted - _expanded(shifted.exp().sum(axis).log(), value, axis)

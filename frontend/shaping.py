@@ -236,8 +236,8 @@ def _integers(name: str, indices: TensorLike) -> Tensor:
 def take(x: TensorLike, indices: TensorLike, axis: int = 0) -> Tensor:
     """The elements of an axis at integer indices, as numpy's take; negative indices count from the end.
 
-    x: any shape. indices: int32 or int64, any shape; it replaces the axis. An index of an input that is out of range is a
-    FeedError before anything runs; a computed one yields NaN (0 of integers).
+    x: any shape. indices: int32 or int64, any shape; it replaces the axis. An index of an input that is out of range is
+    a FeedError before anything runs; a computed one yields NaN (0 of integers).
 
     >>> import graphc as gc
     >>> gc.evaluate(gc.take([10.0, 20.0, 30.0], [2, 0]))
@@ -271,4 +271,4 @@ def one_hot(indices: TensorLike, classes: int, dtype: object = "float32") -> Ten
     """
     value = _integers("one_hot", indices)
     places = iota((*value.shape, classes), axis=-1, dtype=value.dtype)
-    return (expand_dims(value, -1) == places).cast(dtype)
+    return expand_dims(value, -1).equals(places).cast(dtype)

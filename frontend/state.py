@@ -1,4 +1,6 @@
-"""What a graph takes from outside: inputs, constants, parameters and other state, and the cells that hold state's values."""
+"""What a graph takes from outside: inputs, constants, parameters and other state, and the cells that hold state's
+values.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,19 @@ from graphc.origin import Origin, current_scope, derived_from, user_location
 from graphc.scalar import Array
 from graphc.tensor_type import TensorType, as_shape
 
-__all__ = ["SEED", "STEP", "Cell", "Parameter", "cell_of", "constant", "fresh_serial", "input", "new_state", "parameter", "state"]
+__all__ = [
+    "SEED",
+    "STEP",
+    "Cell",
+    "Parameter",
+    "cell_of",
+    "constant",
+    "fresh_serial",
+    "input",
+    "new_state",
+    "parameter",
+    "state",
+]
 
 with derived_from(Origin()):
     SEED = apply(State("seed", TensorType(INT64, ()), trainable=False))
@@ -164,8 +178,8 @@ def parameter(
 ) -> Parameter:
     """State that training changes.
 
-    shape: integers. initializer: a name from ``graphc.initializers``, an initializer, an array or a number. name: gets the
-    enclosing scopes as a prefix. trainable: False keeps optimizers away.
+    shape: integers. initializer: a name from ``graphc.initializers``, an initializer, an array or a number. name: gets
+    the enclosing scopes as a prefix. trainable: False keeps optimizers away.
 
     >>> import graphc as gc
     >>> gc.parameter((784, 10), name="weight")

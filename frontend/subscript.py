@@ -67,7 +67,9 @@ def _one_axis(node: Node, plan: _Plan, axis: int, part: object) -> None:
         if part == slice(None):
             plan.take(axis, 0, size, 1)
         elif not isinstance(size, int):
-            raise _error(node, f"axis {axis} has the size {size}, known only at run time, and is taken whole or not at all")
+            raise _error(
+                node, f"axis {axis} has the size {size}, known only at run time, and is taken whole or not at all"
+            )
         else:
             _slice(plan, axis, part, size)
         return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
@@ -22,7 +22,17 @@ from graphc.frontend.linear import matmul_nodes
 from graphc.frontend.subscript import Part, subscript
 from graphc.node import Node, apply, describe
 from graphc.op import Elementwise, Op
-from graphc.ops import arithmetic, assembly, comparison, contraction, indexing, movement, reduction, transcendental, unary
+from graphc.ops import (
+    arithmetic,
+    assembly,
+    comparison,
+    contraction,
+    indexing,
+    movement,
+    reduction,
+    transcendental,
+    unary,
+)
 from graphc.ops.leaves import DimSize
 from graphc.origin import user_location
 from graphc.tensor_type import TensorType
@@ -419,12 +429,17 @@ class Tensor:
             )
         return chosen
 
-    def _reduce(self, op: type[reduction.Reduce], axis: int | Sequence[int] | None, keepdims: bool) -> Tensor:
+    def _reduce(self, op: Reduction, axis: int | Sequence[int] | None, keepdims: bool) -> Tensor:
         axes = tuple(sorted(self._axes(axis)))
         reduced = self._make(op(axes))
-        return reduced.reshape(tuple(1 if n in axes else size for n, size in enumerate(self.shape))) if keepdims else reduced
+        return (
+            reduced.reshape(tuple(1 if n in axes else size for n, size in enumerate(self.shape)))
+            if keepdims
+            else reduced
+        )
 
 
+Reduction = Callable[[tuple[int, ...]], reduction.Reduce]
 TensorLike = Tensor | float | np.ndarray[Any, Any] | np.generic | Sequence[Any]
 
 

@@ -15,20 +15,15 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from graphc.dtypes import BOOL as bool_
-    from graphc.dtypes import FLOAT32 as float32
-    from graphc.dtypes import FLOAT64 as float64
-    from graphc.dtypes import INT32 as int32
-    from graphc.dtypes import INT64 as int64
+    from graphc import dtypes as _dtypes
     from graphc import errors as errors
+    from graphc.errors import GraphcError as GraphcError
     from graphc.frontend import initializers as initializers
     from graphc.frontend import layers as layers
     from graphc.frontend import losses as losses
     from graphc.frontend import metrics as metrics
     from graphc.frontend import optimizers as optimizers
     from graphc.frontend import sampling as random
-    from graphc.runtime import callbacks as callbacks
-    from graphc.errors import GraphcError as GraphcError
     from graphc.frontend.elementwise import abs as abs
     from graphc.frontend.elementwise import cast as cast
     from graphc.frontend.elementwise import check_range as check_range
@@ -94,6 +89,7 @@ if TYPE_CHECKING:
     from graphc.passes.autodiff import grad as grad
     from graphc.passes.explain import Explanation as Explanation
     from graphc.passes.explain import explain as explain
+    from graphc.runtime import callbacks as callbacks
     from graphc.runtime.declared import graph as graph
     from graphc.runtime.evaluate import evaluate as evaluate
     from graphc.runtime.function import Function as Function
@@ -105,6 +101,12 @@ if TYPE_CHECKING:
     from graphc.runtime.tasks import Task as Task
     from graphc.text import parse as parse
     from graphc.text import print_graph as print_graph
+
+    bool_ = _dtypes.BOOL
+    float32 = _dtypes.FLOAT32
+    float64 = _dtypes.FLOAT64
+    int32 = _dtypes.INT32
+    int64 = _dtypes.INT64
 
 __version__ = "0.1.0"
 
@@ -225,9 +227,15 @@ _RENAMED = {
 
 _HOMES = {
     "graphc.errors": "GraphcError",
-    "graphc.frontend.elementwise": "abs cast check_range clip copy cos elu erf exp expm1 floor isfinite leaky_relu log log1p log_sigmoid maximum minimum relu rsqrt sigmoid sign sin softplus sqrt stop_gradient tanh training_switch where",
+    "graphc.frontend.elementwise": (
+        "abs cast check_range clip copy cos elu erf exp expm1 floor isfinite leaky_relu log log1p log_sigmoid "
+        "maximum minimum relu rsqrt sigmoid sign sin softplus sqrt stop_gradient tanh training_switch where"
+    ),
     "graphc.frontend.reductions": "argmax log_softmax logsumexp max mean min prod softmax sum var",
-    "graphc.frontend.shaping": "broadcast_to concatenate dim_size expand_dims flip iota matmul one_hot pad reshape scatter_add squeeze stack take transpose",
+    "graphc.frontend.shaping": (
+        "broadcast_to concatenate dim_size expand_dims flip iota matmul one_hot pad reshape scatter_add "
+        "squeeze stack take transpose"
+    ),
     "graphc.frontend.state": "Parameter constant input parameter state",
     "graphc.frontend.tensor": "Tensor",
     "graphc.graph": "Graph",

@@ -76,7 +76,8 @@ def multiply(left: Size, right: Size) -> Size:
     """
     if isinstance(left, int) and isinstance(right, int):
         return left * right
-    factor, symbols = 1, []
+    factor = 1
+    symbols: list[str] = []
     for size in (left, right):
         if isinstance(size, Dim):
             factor *= size.factor

@@ -1,6 +1,7 @@
 """Element types: what one number in a tensor is.
 
-Five are the user's (float32, float64, int32, int64, bool); uint32 and uint64 exist inside kernels only, for random bits.
+Five are the user's (float32, float64, int32, int64, bool); uint32 and uint64 exist inside kernels only, for random
+bits.
 """
 
 from __future__ import annotations

@@ -14,8 +14,8 @@
     ├── RenderError           (ValueError)    a picture that cannot be drawn as asked
     └── MissingPackageError   (ImportError)   an optional package is needed for what was asked
 
-A message has one layout everywhere: what happened, the user's line, the operands with the lines that declared them, what
-was expected, what came, and a way out. No other module formats errors.
+A message has one layout everywhere: what happened, the user's line, the operands with the lines that declared them,
+what was expected, what came, and a way out. No other module formats errors.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """Functions that no processor computes in one operation, each defined once in the protocol of scalar operations.
 
-Every target, the CPU kernels, the CUDA kernels and the tests, uses these definitions, so they agree to the bit. Errors are
-in units in the last place (ulp) against the exact value, measured over all of float32's range by ``tests/graphc``. The
-polynomials are minimax fits made for this module with the Remez algorithm; ranges and methods follow J.-M. Muller,
-"Elementary Functions", 3rd edition, 2016. Float64 has its own coefficients; its sin, cos, pow and erf call the C library.
+Every target, the CPU kernels, the CUDA kernels and the tests, uses these definitions, so they agree to the bit. Errors
+are in units in the last place (ulp) against the exact value, measured over all of float32's range by ``tests/graphc``.
+The polynomials are minimax fits made for this module with the Remez algorithm; ranges and methods follow J.-M. Muller,
+"Elementary Functions", 3rd edition, 2016. Float64 has its own coefficients; its sin, cos, pow and erf call the C
+library.
 """
 
 from __future__ import annotations
@@ -77,8 +78,20 @@ _TANH = {
         6.502744859456598e-06,
     ),
 }
-_SIN = (-0.16666666666663862, 0.0083333333310633, -0.0001984126690116774, 2.755598607307974e-06, -2.4805181635368686e-08)
-_COS = (0.04166666666666466, -0.0013888888887265765, 2.4801585199523617e-05, -2.7556366182428715e-07, 2.0700272130480236e-09)
+_SIN = (
+    -0.16666666666663862,
+    0.0083333333310633,
+    -0.0001984126690116774,
+    2.755598607307974e-06,
+    -2.4805181635368686e-08,
+)
+_COS = (
+    0.04166666666666466,
+    -0.0013888888887265765,
+    2.4801585199523617e-05,
+    -2.7556366182428715e-07,
+    2.0700272130480236e-09,
+)
 _ERF = (0.12837917, -0.37612638, 0.11283783, -0.026865445, 0.005221075, -0.000848471, 0.000112705362, -9.68011318e-06)
 _LOG_ERFC = (
     0.000188034785,
@@ -109,7 +122,9 @@ def _reduce_by_ln2(s: Scalars[T], x: T) -> tuple[T, T]:
 
 
 def exp(s: Scalars[T], x: T) -> T:
-    """Exponential: 2**n * exp(r) with |r| <= ln(2)/2 and a polynomial; 1 ulp. Overflows to inf, underflows gradually."""
+    """Exponential: 2**n * exp(r) with |r| <= ln(2)/2 and a polynomial; 1 ulp. Overflows to inf, underflows
+    gradually.
+    """
     low, high = (-104.0, 89.0) if s.dtype(x) == FLOAT32 else (-746.0, 710.0)
     inside = s.minimum(s.maximum(x, s.like(low, x)), s.like(high, x))
     n, r = _reduce_by_ln2(s, inside)
@@ -176,7 +191,9 @@ def log(s: Scalars[T], x: T) -> T:
 
 
 def log1p(s: Scalars[T], x: T) -> T:
-    """The value log(1 + x) without losing a small x: log(u) plus the rounding error of u = 1 + x, divided by u; 2 ulp."""
+    """The value log(1 + x) without losing a small x: log(u) plus the rounding error of u = 1 + x, divided by u; 2
+    ulp.
+    """
     one = s.like(1.0, x)
     u = s.add(x, one)
     lost = s.subtract(x, s.subtract(u, one))
@@ -223,8 +240,8 @@ def erf(s: Scalars[T], x: T) -> T:
 def _quarter_turns(s: Scalars[T], x: T) -> tuple[T, T]:
     """The number of quarter turns in float32 x modulo 4 (int32), and the rest in radians (float64), for every finite x.
 
-    Payne and Hanek's reduction: x = m * 2**k with a whole number m of 24 bits; a table holds 2**k * 2/pi modulo 4 in three
-    parts, the first two of 29 bits, so that their products with m are exact in float64.
+    Payne and Hanek's reduction: x = m * 2**k with a whole number m of 24 bits; a table holds 2**k * 2/pi modulo 4 in
+    three parts, the first two of 29 bits, so that their products with m are exact in float64.
     """
     bits = s.bitcast(x, INT32)
     exponent = s.bit_and(s.shift_right(bits, 23), s.constant(255, INT32))

@@ -1,6 +1,6 @@
 """Graphs: named outputs and state updates over shared nodes.
 
-    graph = outputs {name: node} + updates {state: new value}      a pure function (state, inputs) -> (new state, outputs)
+graph = outputs {name: node} + updates {state: new value}      a pure function (state, inputs) -> (new state, outputs)
 """
 
 from __future__ import annotations
@@ -56,7 +56,8 @@ def ancestors(roots: Iterable[Node]) -> set[Node]:
 class Graph:
     """A pure function from inputs and states to outputs and new states.
 
-    outputs: pairs (name, node). updates: pairs (state, node of the new value). name: what pictures and dumps are titled.
+    outputs: pairs (name, node). updates: pairs (state, node of the new value). name: what pictures and dumps are
+    titled.
     """
 
     outputs: tuple[tuple[str, Node], ...]

@@ -28,7 +28,7 @@ class Literal:
         """The literal of anything that numpy can make an array of."""
         known = as_dtype(dtype)
         array = np.ascontiguousarray(np.asarray(value), known.numpy)
-        return Literal(TensorType(known, np.shape(value)), array.tobytes())
+        return Literal(TensorType(known, np.asarray(value).shape), array.tobytes())
 
     @property
     def array(self) -> Array:

@@ -148,8 +148,8 @@ def _with_sizes(value: object, sizes: Mapping[str, int]) -> object:
 class Elementwise(Op):
     """An op that computes each element of its result from the operands' elements at the same place.
 
-    Type rule: all operands have one shape and one element type of an accepted kind ('f' floats, 'i' integers, 'b' bool).
-    ``body`` says what happens to one element, in the protocol of scalar operations; ``numpy`` is the reference.
+    Type rule: all operands have one shape and one element type of an accepted kind ('f' floats, 'i' integers, 'b'
+    bool). ``body`` says what happens to one element, in the protocol of scalar operations; ``numpy`` is the reference.
     """
 
     accepts: ClassVar[str] = "f"

@@ -7,10 +7,12 @@ The specification, frozen (docs/random-numbers.md states it for readers):
     words     = philox4x32_10(counter, key)                 four 32-bit words
 
     32 bits an element   element i takes word (i // 16) % 4 of counter (i // 64) * 16 + i % 16
-    64 bits an element   element i takes words 2k (high) and 2k + 1 (low), k = (i // 16) % 2, of counter (i // 32) * 16 + i % 16
+    64 bits an element   element i takes words 2k (high) and 2k + 1 (low), k = (i // 16) % 2,
+                         of counter (i // 32) * 16 + i % 16
 
-So 16 neighbouring elements take one word each of 16 neighbouring counters, which suits vector units, and no word is wasted.
-Source: J. K. Salmon, M. A. Moraes, R. O. Dror, D. E. Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
+So 16 neighbouring elements take one word each of 16 neighbouring counters, which suits vector units, and no word is
+wasted. Source: J. K. Salmon, M. A. Moraes, R. O. Dror, D. E. Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC
+2011.
 """
 
 from __future__ import annotations

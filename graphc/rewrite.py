@@ -1,8 +1,8 @@
 """Rewriting: rules that are equations, a matcher, and two drivers.
 
-A rule holds its equation as a function that builds both sides from values of its variables. Its left side, built once from
-example values, is the skeleton that a candidate must resemble; a candidate that does is then compared with the left side
-built from what the variables would stand for. So the equation itself decides, shapes, axes and all.
+A rule holds its equation as a function that builds both sides from values of its variables. Its left side, built once
+from example values, is the skeleton that a candidate must resemble; a candidate that does is then compared with the
+left side built from what the variables would stand for. So the equation itself decides, shapes, axes and all.
 """
 
 from __future__ import annotations
@@ -101,7 +101,11 @@ def _resemble(
     if number is not None:
         other = splat_value(node)
         return found if other is not None and number_text(other) == number_text(number) else None
-    if type(pattern.op) is not type(node.op) or len(pattern.inputs) != len(node.inputs) or (node in opaque and not root):
+    if (
+        type(pattern.op) is not type(node.op)
+        or len(pattern.inputs) != len(node.inputs)
+        or (node in opaque and not root)
+    ):
         return None
     orders = [node.inputs]
     if isinstance(node.op, Elementwise) and node.op.commutes:

@@ -1,8 +1,9 @@
 """The protocol of scalar operations in which every scalar body is written, once.
 
-A handler gives the operations a meaning: ``NumpyScalars`` (here) computes, ``CountedScalars`` (here) counts floating-point
-operations, the handler of ``graphc.passes.terms`` records the expression that the CPU and CUDA printers write as source.
-Functions such as ``exp`` are bodies themselves, in ``graphc.functions``; a handler may expand them or call them by name.
+A handler gives the operations a meaning: ``NumpyScalars`` (here) computes, ``CountedScalars`` (here) counts
+floating-point operations, the handler of ``graphc.passes.terms`` records the expression that the CPU and CUDA printers
+write as source. Functions such as ``exp`` are bodies themselves, in ``graphc.functions``; a handler may expand them or
+call them by name.
 
     value      = constant(number, dtype) | primitive(value, ...) | call(function, value, ...)
     primitive  = add subtract multiply divide negate absolute fma sqrt floor round_even maximum minimum copysign ldexp
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from graphc.dtypes import BOOL, FLOAT64, INT32, DType
 
@@ -200,7 +202,7 @@ class Scalars(ABC, Generic[T]):
         return self.primitive("bitcast", dtype, x)
 
 
-Array = np.ndarray[tuple[int, ...], np.dtype[np.generic]]
+Array = NDArray[Any]
 
 
 def fma_in_double(x: Array, y: Array, z: Array) -> Array:

@@ -1,7 +1,7 @@
 """Reverse-mode differentiation: the multivariate chain rule, applied to the graph.
 
-Walking backwards from the loss, each node's gradient rule names what the node passes on to its inputs; what reaches a node
-over several paths is summed. The result is an ordinary graph, so derivatives of derivatives need nothing new.
+Walking backwards from the loss, each node's gradient rule names what the node passes on to its inputs; what reaches a
+node over several paths is summed. The result is an ordinary graph, so derivatives of derivatives need nothing new.
 """
 
 from __future__ import annotations
@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from graphc.errors import DTypeError, GradientError, ShapeError
+from graphc.frontend.broadcasting import broadcast_to, constant_node
 from graphc.frontend.tensor import Tensor, TensorLike, as_tensor
 from graphc.graph import toposort
 from graphc.node import Node, describe
 from graphc.origin import Origin, derived_from, user_location
 from graphc.passes.stabilise import stabilise_for_gradient
 
-__all__ = ["differentiate", "grad"]
+__all__ = ["differentiate", "grad", "start_of"]
 
 
 Watch = Callable[[Node, Node, Node], None]
@@ -70,6 +71,12 @@ def _checked(node: Node, source: Node, part: Tensor) -> Node:
     return part.node
 
 
+def start_of(loss: Node) -> Node:
+    """The derivative of a loss by itself, 1, where every backward sweep starts."""
+    with derived_from(Origin(loss.origin.location, loss.origin.scope, loss)):
+        return broadcast_to(constant_node(1.0, loss.type.dtype), loss.type.shape)
+
+
 def grad(
     loss: Tensor,
     wrt: Tensor | Sequence[Tensor],
@@ -79,10 +86,11 @@ def grad(
 ) -> Tensor | list[Tensor]:
     """The derivative of a loss by one tensor or several, as new values of the graph.
 
-    loss: a float scalar; of another shape with ``upstream``, the derivative of the final scalar by it. wrt: float tensors
-    that the loss depends on; with one tensor the result is one tensor, else a list. Each derivative has the shape of its
-    tensor. unused: "error" (GradientError) or "zeros" for a tensor that the loss does not depend on. stabilise: rewrite
-    formulas that overflow, such as log(softmax(x)), before differentiating; inner nodes asked for stay as they are.
+    loss: a float scalar; of another shape with ``upstream``, the derivative of the final scalar by it. wrt: float
+    tensors that the loss depends on; with one tensor the result is one tensor, else a list. Each derivative has the
+    shape of its tensor. unused: "error" (GradientError) or "zeros" for a tensor that the loss does not depend on.
+    stabilise: rewrite formulas that overflow, such as log(softmax(x)), before differentiating; inner nodes asked for
+    stay as they are.
 
     Source: the chain rule over all paths, L. B. Rall, "Automatic differentiation", 1981.
 
@@ -97,12 +105,10 @@ def grad(
     start, nodes = loss.node, [target.node for target in targets]
     if stabilise:
         start, nodes = stabilise_for_gradient(start, nodes)
-    with derived_from(Origin(start.origin.location, start.origin.scope, start)):
-        value = Tensor(start)
-        seed = as_tensor(1.0 if upstream is None else upstream, loss.dtype).cast(loss.dtype)
-        if seed.shape != value.shape:
-            seed = value.zeros_like() + seed
-    found = differentiate({start: seed.node}, nodes)
+    seed = start_of(start)
+    if upstream is not None:
+        seed = broadcast_to(as_tensor(upstream, loss.dtype).cast(loss.dtype).node, loss.shape)
+    found = differentiate({start: seed}, nodes)
     results: list[Tensor] = []
     for target, node in zip(targets, nodes, strict=True):
         if node not in found and unused == "error":

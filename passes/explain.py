@@ -10,7 +10,7 @@ from graphc.frontend.tensor import Tensor
 from graphc.graph import Graph, toposort
 from graphc.node import Node, describe
 from graphc.origin import user_location
-from graphc.passes.autodiff import differentiate
+from graphc.passes.autodiff import differentiate, start_of
 from graphc.passes.formula import Formulas, symbol_in_latex
 from graphc.passes.naming import NameUniquely
 from graphc.passes.rules.algebra import ALGEBRA
@@ -24,7 +24,9 @@ _MOST_PATHS = 6
 
 @dataclass(frozen=True)
 class Step:
-    """One equation: what it defines (empty for a further term of the sum above), its formulas, its type, and a remark."""
+    """One equation: what it defines (empty for a further term of the sum above), its formulas, its type, and a
+    remark.
+    """
 
     name: str
     text: str
@@ -37,8 +39,8 @@ class Step:
 class Explanation:
     """The derivation of one derivative. Printing it gives the text; notebooks show the LaTeX.
 
-    forward: the values on the way. paths: chains of names from the loss to the tensor, and path_count how many there are.
-    backward: the derivative of the loss by each value, later values first; the last one is the result.
+    forward: the values on the way. paths: chains of names from the loss to the tensor, and path_count how many there
+    are. backward: the derivative of the loss by each value, later values first; the last one is the result.
     """
 
     loss: str
@@ -54,7 +56,8 @@ class Explanation:
         result = self.backward[-1]
         lines = [f"The derivative of {self.loss} by {self.wrt} : {result.type}", "", "Values on the way"]
         lines += _table(self.forward)
-        shown = f", the first {len(self.paths)} of {self.path_count:,}" if self.path_count > len(self.paths) else ""
+        some = len(self.paths)
+        shown = f", the first {some} of {self.path_count:,}" if self.path_count > some else ""
         lines += ["", f"Paths from {self.loss} to {self.wrt}: {self.path_count:,}{shown}"]
         lines += [f"  {' <- '.join(path)}" for path in self.paths]
         lines += ["", f"Backwards; d_x stands for the derivative of {self.loss} by x"]
@@ -81,18 +84,19 @@ def _table(steps: Sequence[Step]) -> list[str]:
     names = max((len(step.name) for step in steps), default=0)
     formulas = min(max((len(step.text) for step in steps), default=0), 60)
     types = max((len(step.type) for step in steps), default=0)
-    return [
-        f"  {step.name:<{names}} {'=' if step.name else '+'} {step.text:<{formulas}} : {step.type:<{types}}  {step.remark}"
-        for step in steps
-    ]
+    lines: list[str] = []
+    for step in steps:
+        sign = "=" if step.name else "+"
+        lines.append(f"  {step.name:<{names}} {sign} {step.text:<{formulas}} : {step.type:<{types}}  {step.remark}")
+    return lines
 
 
 def explain(loss: Tensor, wrt: Tensor) -> Explanation:
     """The derivation of the derivative of a loss by a tensor.
 
-    loss: a float scalar. wrt: a float tensor that the loss depends on; GradientError if it does not. The result's ``text``
-    and ``latex`` hold the values on the way, all paths from the loss to the tensor (six at most are listed), the local
-    derivative at each step, the sum where paths meet, and the final expression with its shape.
+    loss: a float scalar. wrt: a float tensor that the loss depends on; GradientError if it does not. The result's
+    ``text`` and ``latex`` hold the values on the way, all paths from the loss to the tensor (six at most are listed),
+    the local derivative at each step, the sum where paths meet, and the final expression with its shape.
 
     >>> import graphc as gc
     >>> x, y = gc.input("x", shape=()), gc.input("y", shape=())
@@ -125,8 +129,7 @@ class _Derivation:
         self.loss, self.wrt = loss, wrt
         self.parts: list[tuple[Node, Node, Node]] = []
         candidates = [node for node in toposort([loss]) if node.type.dtype.is_float]
-        one = Tensor(loss).zeros_like() + 1.0
-        found = differentiate({loss: one.node}, candidates, lambda *part: self.parts.append(part))
+        found = differentiate({loss: start_of(loss)}, candidates, lambda *part: self.parts.append(part))
         self.way = self._between(candidates)
         if wrt not in self.way:
             raise GradientError(

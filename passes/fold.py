@@ -22,8 +22,8 @@ __all__ = ["Fold"]
 class Fold:
     """Compute nodes whose operands are constants.
 
-    Uniform constants stay one number and a broadcast, whatever their size; others are folded up to ``limit`` elements, so
-    that folding never costs seconds or swells the program.
+    Uniform constants stay one number and a broadcast, whatever their size; others are folded up to ``limit`` elements,
+    so that folding never costs seconds or swells the program.
     """
 
     limit: int = 1024

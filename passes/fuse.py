@@ -1,8 +1,9 @@
 """Fusion: which values are stored in memory, and which of them one kernel computes together.
 
-A value is stored if something needs it in memory (outputs, operands and results of contractions, joined tensors, ...) or if
-it is read by several kernels and too dear to compute again. Everything else is computed where it is read, a reduction
-included if only elementwise work on its result follows. ``graphc.passes.merge`` then lets stored values share kernels.
+A value is stored if something needs it in memory (outputs, operands and results of contractions, joined tensors, ...)
+or if it is read by several kernels and too dear to compute again. Everything else is computed where it is read, a
+reduction included if only elementwise work on its result follows. ``graphc.passes.merge`` then lets stored values share
+kernels.
 """
 
 from __future__ import annotations
@@ -49,9 +50,9 @@ class Fuse:
     """Decide what is stored and group it.
 
     enabled: False stores every value but repetitions and gives each a kernel of its own (the bits are the same).
-    recompute: the most floating-point operations an element that several kernels may compute anew. long_row: rows longer
-    than this, or of a size known only at run time, get their functions computed by a vectorised kernel before they are
-    reduced. largest: the most nodes that one kernel computes.
+    recompute: the most floating-point operations an element that several kernels may compute anew. long_row: rows
+    longer than this, or of a size known only at run time, get their functions computed by a vectorised kernel before
+    they are reduced. largest: the most nodes that one kernel computes.
     """
 
     enabled: bool = True

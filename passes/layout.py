@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from graphc.dims import Shape, multiply
 from graphc.graph import Graph, rebuild
@@ -19,8 +20,8 @@ __all__ = ["LayOut"]
 class LayOut:
     """Transpose operands of contractions where the kernels need it.
 
-    Batch, free and contracted axes must each be one run of memory. The right operand's last axis must be a free one, since
-    kernels read it in vectors; the left operand is read number by number, in either order.
+    Batch, free and contracted axes must each be one run of memory. The right operand's last axis must be a free one,
+    since kernels read it in vectors; the left operand is read number by number, in either order.
     """
 
     description: str = "transpose operands of contractions where kernels need it"
@@ -52,7 +53,7 @@ def _one_run(shape: Shape, axes: Sequence[int]) -> bool:
     """True if memory holds the axes, in this order, as one."""
     strides = contiguous_strides(shape)
     left = [axis for axis in axes if shape[axis] != 1]
-    return all(strides[a] == multiply(strides[b], shape[b]) for a, b in zip(left, left[1:], strict=False))
+    return all(strides[a] == multiply(strides[b], shape[b]) for a, b in pairwise(left))
 
 
 def _vectors(shape: Shape, free: Sequence[int]) -> bool:

@@ -1,18 +1,19 @@
 """Loop programs: kernels as small trees of loops over scalar terms, which the printers write as source.
 
     kernel    = name, sizes, buffers, statements
-    statement = loop(axis, statements)              the outermost one is split among threads
-              | store(buffer, index, term)          optionally adding, optionally under a condition
-              | fold(axes, items, stores)           reduction over the innermost axes, in lanes
-              | column_fold(column, axes, items, stores, statements)   reduction over outer axes, a tile of columns at once
-              | search(axis, term)                  position of the largest element
-              | contraction(rows, columns, depth)   sums of products
+    statement = loop(axis, statements)                 the outermost one is split among threads
+              | store(buffer, index, term)             optionally adding, optionally under a condition
+              | fold(axes, items, stores)              reduction over the innermost axes, in lanes
+              | column_fold(column, axes, items, stores, statements)
+                                                       reduction over outer axes, a tile of columns at once
+              | search(axis, term)                     position of the largest element
+              | contraction(rows, columns, depth)      sums of products
 
 The order of every reduction is part of the language and depends on the shape of what is reduced alone:
 
-    fold          the element at position r of the innermost axis is added to lane r % 16; an axis longer than 4096, or of a
-                  size known only at run time, is folded in blocks of 4096 whose lanes are then added to the lanes of the
-                  total; at the end the lanes are combined by halves (16, 8, 4, 2, 1)
+    fold          the element at position r of the innermost axis is added to lane r % 16; an axis longer than
+                  4096, or of a size known only at run time, is folded in blocks of 4096 whose lanes are then added
+                  to the lanes of the total; at the end the lanes are combined by halves (16, 8, 4, 2, 1)
     column fold   each column adds its elements in order, in blocks of 4096 along the innermost folded axis as above
     contraction   each element is one chain of fused multiply-adds in the order of the contracted position
 """
@@ -127,8 +128,8 @@ class Search:
 class Contraction:
     """out[b, m, n] = sum over k of left[b, m, k] * right[b, k, n], for each batch index b.
 
-    left, right, out: names of buffers. Strides, in elements, are of (batch, row, depth) for left, (batch, depth, column) for
-    right, and (batch, row, column) for out.
+    left, right, out: names of buffers. Strides, in elements, are of (batch, row, depth) for left, (batch, depth,
+    column) for right, and (batch, row, column) for out.
     """
 
     batch: Axis
@@ -159,8 +160,8 @@ Statement = Loop | Store | Fold | ColumnFold | Search | Contraction
 class Kernel:
     """A kernel: what the printers write and the program calls.
 
-    name: made of the names of its ops. sizes: names of integers that are passed. buffers: passed as pointers, those only
-    read first. body: the statements. split: whether threads share the outermost loops; if not, one thread runs it.
+    name: made of the names of its ops. sizes: names of integers that are passed. buffers: passed as pointers, those
+    only read first. body: the statements. split: whether threads share the outermost loops; if not, one thread runs it.
     """
 
     name: str

@@ -1,4 +1,6 @@
-"""Lowering: what every kind of kernel shares in being made from a group of stored values, and maps and folds themselves."""
+"""Lowering: what every kind of kernel shares in being made from a group of stored values, and maps and folds
+themselves.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,6 @@ from graphc.passes.loops import (
     FoldItem,
     Kernel,
     Loop,
-    Search,
     Statement,
     Store,
     axes_of,
@@ -41,8 +42,8 @@ _SILENT = {"broadcast_in_dim", "reshape", "transpose", "slice", "reverse", "cast
 class KernelCall:
     """One call of a kernel.
 
-    sizes: what is passed for the kernel's sizes. arguments: what is passed for its buffers. nodes: what it computes, for
-    comments and pictures. flops: floating-point operations, as sizes to be added up.
+    sizes: what is passed for the kernel's sizes. arguments: what is passed for its buffers. nodes: what it computes,
+    for comments and pictures. flops: floating-point operations, as sizes to be added up.
     """
 
     kernel: Kernel
@@ -103,7 +104,9 @@ class KernelWriter:
         split: bool = True,
         flops: Sequence[Size] | None = None,
     ) -> KernelCall:
-        """The call of a kernel made of statements. sizes: the kernel's own names for sizes; others are found in the body."""
+        """The call of a kernel made of statements. sizes: the kernel's own names for sizes; others are found in the
+        body.
+        """
         used = {symbol: Dim(1, (symbol,)) for symbol in sorted(_symbols(body)) if symbol not in sizes}
         values = {**sizes, **used}
         order = sorted(self.buffers.items(), key=lambda item: item[1].written)
@@ -234,8 +237,12 @@ def lower_fold(writer: KernelWriter, roots: Sequence[Node]) -> KernelCall:
     return _assemble_fold(writer, roots, plan, is_kept, stores, items, after)
 
 
-def _fold_plan(axes: Sequence[Axis], terms: Sequence[Term], spots: Sequence[Index], is_kept: Mapping[str, bool]) -> AxisPlan:
-    """Merge neighbouring axes that are kept; the axes that are reduced stay apart, since the order of the sum is theirs."""
+def _fold_plan(
+    axes: Sequence[Axis], terms: Sequence[Term], spots: Sequence[Index], is_kept: Mapping[str, bool]
+) -> AxisPlan:
+    """Merge neighbouring axes that are kept; the axes that are reduced stay apart, since the order of the sum is
+    theirs.
+    """
     indices = [*(term.index for term in walk_terms(terms) if term.index is not None), *spots]
     if all(axis.extent == 1 or is_kept[axis.name] for axis in axes):  # only sizes of 1 are reduced: keep one
         last = next(axis for axis in reversed(axes) if not is_kept[axis.name])

@@ -1,8 +1,11 @@
-"""Lowering of the kinds that are neither maps nor folds: contractions, searches, assemblies, scatters, checks, copies."""
+"""Lowering of the kinds that are neither maps nor folds: contractions, searches, assemblies, scatters, checks,
+copies.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from graphc.dims import Dim, Shape, Size, multiply, product
 from graphc.dtypes import INT64
@@ -71,7 +74,9 @@ def lower_search(writer: KernelWriter, root: Node) -> KernelCall:
 
 
 def lower_assembly(make: type[KernelWriter], writer: KernelWriter, root: Node) -> list[KernelCall]:
-    """Kernels that put parts into a tensor: the padding everywhere and the operand over it, or operand after operand."""
+    """Kernels that put parts into a tensor: the padding everywhere and the operand over it, or operand after
+    operand.
+    """
     target = writer.storage[root]
     if isinstance(root.op, Pad):
         axes, place = full_place(root.type.shape)
@@ -106,7 +111,9 @@ def _part_at(
         for shift in shifts:
             moved[-1] = moved[-1].plus(Index.constant(shift))
     value = writer.resolver.term(part, place)
-    return _map_into(writer, [root], axes, writer.storage[root], linear(tuple(moved), root.type.shape), value, root.op.name)
+    return _map_into(
+        writer, [root], axes, writer.storage[root], linear(tuple(moved), root.type.shape), value, root.op.name
+    )
 
 
 def lower_scatter(make: type[KernelWriter], writer: KernelWriter, root: Node) -> list[KernelCall]:
@@ -189,7 +196,7 @@ def _merged(shape: Shape, axes: Sequence[int], node: Node) -> tuple[Size, Size]:
     """The size and the stride of several axes as one, in the order given."""
     strides = contiguous_strides(shape)
     left = [axis for axis in axes if shape[axis] != 1]
-    for outer, inner in zip(left, left[1:], strict=False):
+    for outer, inner in pairwise(left):
         if strides[outer] != multiply(strides[inner], shape[inner]):
             raise CompilationError(
                 "a contraction over axes that memory does not hold together",

@@ -20,10 +20,9 @@ ALIGNMENT = 64
 class Allocation:
     """The place of one temporary.
 
-    symbols: the named sizes that its size is a multiple of, () for a fixed size. offset, size: bytes for each unit of their
-    product, inside the part of the arena that all temporaries of these symbols share. first, last: the calls between which
-    it is alive.
-    Invariant: two allocations of one part that are alive together do not overlap.
+    symbols: the named sizes that its size is a multiple of, () for a fixed size. offset, size: bytes for each unit of
+    their product, inside the part of the arena that all temporaries of these symbols share. first, last: the calls
+    between which it is alive. Invariant: two allocations of one part that are alive together do not overlap.
     """
 
     storage: Storage
@@ -69,7 +68,9 @@ def _units(symbols: tuple[str, ...], amount: int) -> int | Dim:
 
 
 def plan_memory(calls: Sequence[KernelCall]) -> MemoryPlan:
-    """Place the temporaries of a sequence of calls: largest first, each at the lowest place that is free while it lives."""
+    """Place the temporaries of a sequence of calls: largest first, each at the lowest place that is free while it
+    lives.
+    """
     lives: dict[Storage, tuple[int, int]] = {}
     for number, call in enumerate(calls):
         for storage in call.arguments:
@@ -122,7 +123,9 @@ def check_plan(plan: MemoryPlan, calls: Sequence[KernelCall], sizes: Mapping[str
             if start % ALIGNMENT or end > total:
                 raise _fault(number, call, storage, "lies outside the arena or off its alignment")
             if buffer.written:
-                owner = {place: who for place, who in owner.items() if place[1] <= start or end <= place[0] or who == storage}
+                owner = {
+                    place: who for place, who in owner.items() if place[1] <= start or end <= place[0] or who == storage
+                }
                 owner[start, end] = storage
             elif end > start and owner.get((start, end)) != storage:
                 raise _fault(number, call, storage, "is read after its memory was given to another")

@@ -17,8 +17,8 @@ __all__ = ["NameUniquely"]
 class NameUniquely:
     """Give each state and random node a label of its own and serial 0.
 
-    The labels depend on the graph alone, so a program declared twice, in one process or in two, has the same names: in its
-    checkpoints, its dumps and the keys of its random numbers.
+    The labels depend on the graph alone, so a program declared twice, in one process or in two, has the same names: in
+    its checkpoints, its dumps and the keys of its random numbers.
     """
 
     description: str = "give states and random streams unique names"

@@ -59,9 +59,9 @@ def run_pipeline(
 ) -> Graph:
     """Run passes one after the other and verify the result.
 
-    check: verify after each pass. probe: also evaluate before and after each pass and raise VerificationError naming the
-    first pass whose values differ, and where. dump: a folder for the text after each pass (default: $GRAPHC_DUMP). watch:
-    called with each pass's name and its graph.
+    check: verify after each pass. probe: also evaluate before and after each pass and raise VerificationError naming
+    the first pass whose values differ, and where. dump: a folder for the text after each pass (default: $GRAPHC_DUMP).
+    watch: called with each pass's name and its graph.
     """
     folder = dump if dump is not None else os.environ.get(DUMP_VARIABLE)
     _dump(folder, 0, "declared", graph)

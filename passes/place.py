@@ -35,7 +35,9 @@ def place_values(graph: Graph, fusion: Fusion) -> Placement:
     A new state value is written over the old one where its kernel reads the old value only at the place it writes, and
     every other reader of the old value can run before. Otherwise it goes to a temporary and is copied at the end.
     """
-    group_of = {node: number for number, group in enumerate(fusion.groups) for node in group.roots if group.kind != "check"}
+    group_of = {
+        node: number for number, group in enumerate(fusion.groups) for node in group.roots if group.kind != "check"
+    }
     reads = [_reads(group, fusion) for group in fusion.groups]
     order = nx.DiGraph()
     order.add_nodes_from(range(len(fusion.groups)))
@@ -63,7 +65,9 @@ def _reads(group: Group, fusion: Fusion) -> set[Node]:
     """Stored nodes and leaves that a group reads from memory."""
     stored = fusion.stored - set(group.roots) if group.kind == "check" else fusion.stored
     inside = cone(group.roots, stored)
-    return {s for node in inside for s in node.inputs if s in fusion.stored or isinstance(s.op, Leaf)} - set(group.roots)
+    return {s for node in inside for s in node.inputs if s in fusion.stored or isinstance(s.op, Leaf)} - set(
+        group.roots
+    )
 
 
 def _overwrites_safely(
@@ -80,5 +84,7 @@ def _overwrites_safely(
     source, target = names[leaf_storage(state)].name, names[storage[value]].name
     terms = walk_terms(term for statement in call.kernel.body for term in terms_of(statement))
     read = {term.index for term in terms if term.kind == "load" and term.name == source}
-    written = {store.index for statement in call.kernel.body for store in stores_of(statement) if store.buffer == target}
+    written = {
+        store.index for statement in call.kernel.body for store in stores_of(statement) if store.buffer == target
+    }
     return read == written

@@ -1,4 +1,6 @@
-"""Printing kernels as Python source: the CPU's, which numba compiles and a person reads, and CUDA's from the same programs."""
+"""Printing kernels as Python source: the CPU's, which numba compiles and a person reads, and CUDA's from the same
+programs.
+"""
 
 from __future__ import annotations
 
@@ -33,21 +35,28 @@ from graphc.philox import RANDOM
 __all__ = ["CPU", "CUDA", "Dialect", "Source", "print_function", "print_kernel"]
 
 _WIDEST = 72
-_ARITHMETIC = {"add": "{0} + {1}", "multiply": "{0} * {1}", "maximum": "maximum({0}, {1})", "minimum": "minimum({0}, {1})"}
+_ARITHMETIC = {
+    "add": "{0} + {1}",
+    "multiply": "{0} * {1}",
+    "maximum": "maximum({0}, {1})",
+    "minimum": "minimum({0}, {1})",
+}
 
 
 @dataclass(frozen=True)
 class Dialect:
     """What differs between targets.
 
-    parameters: leading parameters of a kernel. split: the range over which one thread runs an outermost loop of an extent.
-    local_array: an array of a size and element type that belongs to one thread.
+    parameters: leading parameters of a kernel. split: the range over which one thread runs an outermost loop of an
+    extent. local_array: an array of a size and element type that belongs to one thread. alone: what encloses a kernel
+    that one thread runs, if the launch does not see to it.
     """
 
     name: str
     parameters: tuple[str, ...]
     split: Callable[[str, int], str]
     local_array: str
+    alone: str = ""
 
 
 def _cpu_range(extent: str, granule: int) -> str:
@@ -61,15 +70,15 @@ def _cuda_range(extent: str, granule: int) -> str:
 
 
 CPU = Dialect("cpu", ("part", "parts"), _cpu_range, "local_array({0}, {1})")
-CUDA = Dialect("cuda", (), _cuda_range, "cuda.local.array({0}, {1})")
+CUDA = Dialect("cuda", (), _cuda_range, "cuda.local.array({0}, {1})", "if cuda.grid(1) == 0:")
 
 
 @dataclass(frozen=True)
 class Source:
     """The source of a kernel.
 
-    code: the function. functions: names and element types of the functions that it calls. tables: the constant tables that
-    it reads. language: "python" for numba, "llvm" for LLVM's own.
+    code: the function. functions: names and element types of the functions that it calls. tables: the constant tables
+    that it reads. language: "python" for numba, "llvm" for LLVM's own.
     """
 
     name: str
@@ -159,7 +168,9 @@ class _Lines:
         self.count += 1
 
     def finish(self, name: str) -> Source:
-        return Source(name, "\n".join(self.lines) + "\n", tuple(self.expressions.functions), tuple(self.expressions.tables))
+        return Source(
+            name, "\n".join(self.lines) + "\n", tuple(self.expressions.functions), tuple(self.expressions.tables)
+        )
 
 
 class _KernelPrinter(_Lines):
@@ -183,7 +194,11 @@ class _KernelPrinter(_Lines):
         with self.block(f"def {self.kernel.name}({parameters}):"):
             for array, size, dtype in self._local_arrays(self.kernel.body):
                 self.line(f"{array} = {self.dialect.local_array.format(size, dtype.name)}")
-            self.statements(self.kernel.body, top=True)
+            if self.dialect.alone and not self.kernel.split:
+                with self.block(self.dialect.alone):
+                    self.statements(self.kernel.body, top=True)
+            else:
+                self.statements(self.kernel.body, top=True)
         return self.finish(self.kernel.name)
 
     def _local_arrays(self, body: Iterable[Statement]) -> Iterator[tuple[str, int, DType]]:
@@ -287,9 +302,7 @@ class _KernelPrinter(_Lines):
             self.line(f"{item.result} = {item.result}s[0]")
             self.bound.add(item.result)
 
-    def nest(
-        self, axes: Sequence[Axis], items: Sequence[FoldItem], count: str, element: Callable[[str], None]
-    ) -> None:
+    def nest(self, axes: Sequence[Axis], items: Sequence[FoldItem], count: str, element: Callable[[str], None]) -> None:
         """The loops over the reduced axes; a long innermost one in blocks whose sums are added up apart."""
         if len(axes) > 1:
             with self.loop_over(axes[0]):

@@ -53,4 +53,4 @@ def index_space(root: Node, stored: Collection[Node]) -> Space | None:
     for node in cone([root], stored):
         if is_fold(node) and isinstance(node.op, Reduce):
             return node.inputs[0].type.shape, node.op.axes
-    return (root.type.shape, ()) if isinstance(root.op, MAPPED) or isinstance(root.op, Reduce) else None
+    return (root.type.shape, ()) if isinstance(root.op, (*MAPPED, Reduce)) else None

@@ -1,4 +1,6 @@
-"""Numerical stabilisation: replace formulas that overflow or cancel by equal ones that do not, and say what was replaced."""
+"""Numerical stabilisation: replace formulas that overflow or cancel by equal ones that do not, and say what was
+replaced.
+"""
 
 from __future__ import annotations
 

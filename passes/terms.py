@@ -108,12 +108,12 @@ class Term:
         self.index = index
         self.value = value
         self.table = table
-        depends = {name} if kind == "variable" else set()
+        depends: set[str] = {name} if kind == "variable" else set()
         for term in self.inputs:
             depends |= term.depends
         if index is not None:
             depends |= index.names
-        self.depends = frozenset(depends)
+        self.depends: frozenset[str] = frozenset(depends)
         """The loop axes and variables that the value changes with."""
 
     @property
@@ -176,7 +176,9 @@ class TermBuilder(Scalars[Term]):
 
     def lookup(self, table: Table, index: Term) -> Term:
         """A value of a constant table."""
-        return self._make(("lookup", table.name, id(index)), Term("lookup", table.dtype, table.name, (index,), table=table))
+        return self._make(
+            ("lookup", table.name, id(index)), Term("lookup", table.dtype, table.name, (index,), table=table)
+        )
 
     def call(self, name: str, *args: Term) -> Term:
         """A named function, left for the printer to write once and call."""

@@ -1,7 +1,7 @@
 """Sharing a program among threads: which calls are split, and where threads must wait for each other.
 
-A call is split along its outermost loop if it is worth it. Threads then own the same rows in every call that counts to the
-same number, so calls that read and write row by row need no waiting in between; all others do.
+A call is split along its outermost loop if it is worth it. Threads then own the same rows in every call that counts to
+the same number, so calls that read and write row by row need no waiting in between; all others do.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from graphc.dims import Dim, Size, evaluate
+from graphc.passes.loops import ColumnFold, Contraction, Loop, axes_of, stores_of, terms_of
 from graphc.passes.lower import KernelCall
 from graphc.passes.lower_groups import STATUS
-from graphc.passes.loops import ColumnFold, Contraction, Loop, axes_of, stores_of, terms_of
 from graphc.passes.memory import MemoryPlan
 from graphc.passes.storage import Storage
 from graphc.passes.terms import Index, walk_terms
@@ -34,7 +34,9 @@ class Command:
 
 @dataclass(frozen=True)
 class _Access:
-    """What a call does to a piece of memory. rows: how it is divided among threads, None if any thread may touch all."""
+    """What a call does to a piece of memory. rows: how it is divided among threads, None if any thread may touch
+    all.
+    """
 
     storage: Storage
     start: int

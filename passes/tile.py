@@ -1,9 +1,9 @@
 """The second CPU printer: contractions as LLVM vector code, a register tile at a time.
 
 A tile of rows and columns of the result stays in registers while the contracted position counts up; the left operand is
-read number by number and broadcast, the right one in vectors. Each element is one chain of fused multiply-adds in the order
-of the position, exactly as in the Python source of the same kernel, so tile sizes and threads never change a bit. The loop
-programs of other kernels are printed as Python source only; their vector printer belongs beside this one.
+read number by number and broadcast, the right one in vectors. Each element is one chain of fused multiply-adds in the
+order of the position, exactly as in the Python source of the same kernel, so tile sizes and threads never change a bit.
+The loop programs of other kernels are printed as Python source only; their vector printer belongs beside this one.
 """
 
 from __future__ import annotations
@@ -139,16 +139,15 @@ class _TilePrinter:
         vectors = -(-columns // self.lanes)
         masks = [min(self.lanes, columns - start) for start in range(0, columns, self.lanes)]
         cells = [(row, vector) for row in range(rows) for vector in range(vectors)]
-        self.lines.append(
-            f"define internal void @tile_{rows}x{columns}({self.sizes()}ptr noalias %left, ptr noalias %right, ptr noalias %out) {{"
-        )
+        pointers = "ptr noalias %left, ptr noalias %right, ptr noalias %out"
+        self.lines.append(f"define internal void @tile_{rows}x{columns}({self.sizes()}{pointers}) {{")
         self.label("start")
         depth = self.size(c.depth.extent)
         row_step, depth_step = self.size(c.left_strides[1]), self.size(c.left_strides[2])
         right_step, out_step = self.size(c.right_strides[1]), self.size(c.out_strides[1])
         row_offsets = [self.times(str(row), row_step) for row in range(rows)]
         any_depth = self.emit(f"icmp sgt i64 {depth}, 0")
-        zeros = {cell: "zeroinitializer" for cell in cells}
+        zeros = dict.fromkeys(cells, "zeroinitializer")
         self.do(f"br i1 {any_depth}, label %loop, label %done")
         self.label("loop")
         position = self.new()
@@ -183,9 +182,7 @@ class _TilePrinter:
         self.do(f"br i1 {more}, label %loop, label %done")
         self.label("done")
         for row, vector in cells:
-            value = self.emit(
-                f"phi {self.vector} [ zeroinitializer, %start ], [ {results[row, vector]}, %loop ]"
-            )
+            value = self.emit(f"phi {self.vector} [ zeroinitializer, %start ], [ {results[row, vector]}, %loop ]")
             zeros[row, vector] = value
         for row, vector in cells:
             place = self.at(self.at("%out", self.times(str(row), out_step)), str(vector * self.lanes))

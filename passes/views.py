@@ -71,8 +71,8 @@ def reshape_place(place: Place, shape: Shape, source: Shape) -> Place | None:
 class Resolver:
     """Builds terms for the nodes of one kernel.
 
-    stored: nodes that lie in memory. name_buffer: the kernel's name for the buffer of a stored node or leaf. given: values
-    that the kernel computes itself, by node, wherever they are asked for.
+    stored: nodes that lie in memory. name_buffer: the kernel's name for the buffer of a stored node or leaf. given:
+    values that the kernel computes itself, by node, wherever they are asked for.
     """
 
     def __init__(
@@ -189,7 +189,9 @@ class Resolver:
 
 
 def wrapped_place(s: TermBuilder, index: Term, size: Size) -> tuple[Term, Term]:
-    """A place in [0, size) for an integer index, negative ones counted from the end, and whether the index is in range."""
+    """A place in [0, size) for an integer index, negative ones counted from the end, and whether the index is in
+    range.
+    """
     number = s.convert(index, INT64)
     zero, extent = s.constant(0, INT64), s.position(Index.constant(size))
     wrapped = s.select(s.less(number, zero), s.add(number, extent), number)

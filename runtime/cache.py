@@ -2,9 +2,9 @@
 
     <folder>/<hash of source>-<hash of versions and processor>.o
 
-Files are written to a temporary name, synced and renamed, so a reader never sees half of one and two processes may compile
-the same kernel at once. A file that is broken is compiled again. Nothing in a file is executed on reading; the folder must
-belong to the user and be closed to others, or it is not used.
+Files are written to a temporary name, synced and renamed, so a reader never sees half of one and two processes may
+compile the same kernel at once. A file that is broken is compiled again. Nothing in a file is executed on reading; the
+folder must belong to the user and be closed to others, or it is not used.
 """
 
 from __future__ import annotations
@@ -108,6 +108,10 @@ class KernelCache:
             return []
         known = [(path.stat().st_mtime, path) for path in self.folder.glob("*.o")]
         return [path for _, path in sorted(known)]
+
+    def is_current(self, path: Path) -> bool:
+        """True if this process could load a file: same versions, same processor."""
+        return path.stem.endswith(f"-{environment_key()}")
 
     def shrink(self) -> int:
         """Remove the files that were unused longest until the cache is within its limit; returns how many."""

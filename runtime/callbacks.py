@@ -24,19 +24,19 @@ class Callback:
 
     def on_train_begin(self, model: Model) -> None:
         """Before the first batch."""
-        return None
+        return
 
     def on_batch_end(self, model: Model, logs: dict[str, float]) -> None:
         """After each step, with the batch's loss and metrics."""
-        return None
+        return
 
     def on_epoch_end(self, model: Model, epoch: int, logs: dict[str, float]) -> None:
         """After each epoch (numbered from 1), with its row of the history."""
-        return None
+        return
 
     def on_train_end(self, model: Model) -> None:
         """After the last batch, also when Ctrl-C ended the training."""
-        return None
+        return
 
 
 class Checkpoint(Callback):

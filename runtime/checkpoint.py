@@ -1,7 +1,7 @@
 """Checkpoints: one safetensors file with all states, the seed, the step and the position in the data.
 
-A file is written to a temporary name, synced, and renamed, so that a kill at any moment leaves the old file or the new one.
-Reading never executes anything; a file is checked as a whole before a single state changes.
+A file is written to a temporary name, synced, and renamed, so that a kill at any moment leaves the old file or the new
+one. Reading never executes anything; a file is checked as a whole before a single state changes.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> tuple[dict[str, Array], Pos
     try:
         with safe_open(str(path), framework="np") as file:
             metadata = file.metadata() or {}
-            states = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dictionary
+            states = {name: file.get_tensor(name) for name in file.offset_keys()}
     except FileNotFoundError:
         raise CheckpointError(f"there is no file {path}") from None
     except (SafetensorError, OSError, ValueError) as error:

@@ -1,4 +1,6 @@
-"""Getting object code for sources: from the cache, from this process, or from worker processes when there is much to do."""
+"""Getting object code for sources: from the cache, from this process, or from worker processes when there is much to
+do.
+"""
 
 from __future__ import annotations
 
@@ -36,8 +38,8 @@ def compile_sources(
 ) -> list[ObjectCode]:
     """The object code of each task, in order.
 
-    cache: where compiled kernels are kept (the user's cache by default). workers: processes that compile; by default one a
-    processor where there are at least 24 kernels to compile, else none.
+    cache: where compiled kernels are kept (the user's cache by default). workers: processes that compile; by default
+    one a processor where there are at least 24 kernels to compile, else none.
     """
     cache = default_cache() if cache is None else cache
     keys = [source_key(task) for task in tasks]

@@ -6,10 +6,9 @@ from functools import cache
 from math import inf, nan
 from typing import Any
 
-import numba
+import numba as typed_numba
 import numpy as np
-from numba import types
-from numba.core import compiler as numba_compiler
+from numba.core import compiler as typed_numba_compiler
 from numba.core.errors import NumbaError
 from numba.core.registry import cpu_target
 
@@ -23,13 +22,17 @@ from graphc.trigonometry import TWO_OVER_PI
 
 __all__ = ["compile_kernel"]
 
+numba: Any = typed_numba  # its annotations cover only part of what it takes
+numba_compiler: Any = typed_numba_compiler
+types: Any = numba.types
+
 _NUMBA_TYPES: dict[str, Any] = {
     dtype.name: getattr(types, "uint8" if dtype.name == "bool" else dtype.name) for dtype in (*DTYPES, UINT32, UINT64)
 }
 """What buffers of an element type are made of: truth values lie in bytes."""
 
 
-def first_of(extent, part, parts):  # type: ignore[no-untyped-def]
+def first_of(extent: int, part: int, parts: int) -> int:
     """The first element that a part of a flat loop computes: a multiple of 16, or the end."""
     return min(extent, (extent + 15) // 16 * part // parts * 16)
 
@@ -66,8 +69,9 @@ def _evaluate(source: Source) -> dict[str, Any]:
 def compile_kernel(source: Source, integers: int, buffers: tuple[DType, ...], key: str) -> ObjectCode:
     """Compile a kernel that takes a number of int64 arguments and pointers to buffers.
 
-    key: makes the symbol unique. The function follows numba's calling convention: two pointers that it ignores, then its
-    arguments, each in a register or stack slot of 64 bits. It never allocates or raises, and its buffers do not overlap.
+    key: makes the symbol unique. The function follows numba's calling convention: two pointers that it ignores, then
+    its arguments, each in a register or stack slot of 64 bits. It never allocates or raises, and its buffers do not
+    overlap.
     """
     function = _evaluate(source)[source.name]
     function.__name__ = function.__qualname__ = f"{source.name}_{key}"
@@ -82,7 +86,9 @@ def compile_kernel(source: Source, integers: int, buffers: tuple[DType, ...], ke
     typing_context.refresh()
     target_context.refresh()
     try:
-        result = numba_compiler.compile_extra(typing_context, target_context, function, signature, types.void, flags, {})
+        result = numba_compiler.compile_extra(
+            typing_context, target_context, function, signature, types.void, flags, {}
+        )
     except NumbaError as error:
         raise CompilationError(
             f"numba refuses the kernel {source.name}",

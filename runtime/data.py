@@ -77,7 +77,7 @@ def _check_rows(label: str, node: Node, column: Array, finite: bool) -> None:
             got=str(node.type),
             way_out="feed such an input with gc.function or model.step",
         )
-    wanted = [size for size in shape[1:]]
+    wanted = list(shape[1:])
     fits = column.ndim == len(shape) and all(
         isinstance(size, Dim) or size == got for size, got in zip(wanted, column.shape[1:], strict=True)
     )

@@ -1,4 +1,6 @@
-"""Loading object code: machine code from the cache or the compiler becomes functions that can be called. No numba here."""
+"""Loading object code: machine code from the cache or the compiler becomes functions that can be called. No numba
+here.
+"""
 
 from __future__ import annotations
 

@@ -27,13 +27,11 @@ def evaluate(values: Tensor, feed: Mapping[str, object] | None = None) -> Array:
 def evaluate(values: Sequence[Tensor], feed: Mapping[str, object] | None = None) -> list[Array]: ...
 
 
-def evaluate(
-    values: Tensor | Sequence[Tensor], feed: Mapping[str, object] | None = None
-) -> Array | list[Array]:
+def evaluate(values: Tensor | Sequence[Tensor], feed: Mapping[str, object] | None = None) -> Array | list[Array]:
     """The values of tensors, computed node by node with numpy; nothing is compiled.
 
-    values: one tensor or several. feed: arrays by input name. Parameters have their present values; random numbers are those
-    of seed 0 and step 0. Raises FeedError where the feed does not fit.
+    values: one tensor or several. feed: arrays by input name. Parameters have their present values; random numbers are
+    those of seed 0 and step 0. Raises FeedError where the feed does not fit.
 
     >>> import graphc as gc
     >>> x = gc.input("x", shape=("n",))
@@ -43,9 +41,7 @@ def evaluate(
     tensors = [values] if isinstance(values, Tensor) else list(values)
     graph = Graph(tuple((f"value{number}", tensor.node) for number, tensor in enumerate(tensors)))
     arrays, sizes = prepare_feed(graph.inputs, feed or {})
-    known: dict[Node, Array] = {
-        node: arrays[node.op.label] for node in graph.inputs if isinstance(node.op, Input)
-    }
+    known: dict[Node, Array] = {node: arrays[node.op.label] for node in graph.inputs if isinstance(node.op, Input)}
     for node in graph.states:
         known[node] = np.zeros((), np.int64) if node in (SEED, STEP) else _value(node)
     found = interpret([tensor.node for tensor in tensors], known, sizes)

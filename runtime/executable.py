@@ -32,19 +32,24 @@ _MOST_BINDINGS = 32
 
 @dataclass
 class _Binding:
-    """The table of commands for given sizes, and where in it the addresses of inputs and outputs stand."""
+    """The table of commands for given sizes.
+
+    inputs: (name, where its address stands). outputs: (name, shape, element type, where its address stands). spans:
+    where the command of each call stands.
+    """
 
     table: Array
     address: int
-    places: dict[Storage, list[int]]
-    output_shapes: dict[str, tuple[int, ...]]
+    inputs: list[tuple[str, list[int]]]
+    outputs: list[tuple[str, tuple[int, ...], np.dtype[np.generic], list[int]]]
+    spans: dict[int, tuple[int, int]]
 
 
 class Executable:
     """A program that runs: ``run(inputs, sizes)`` computes outputs and updates states.
 
-    program: what to run. cells: the values of its states, shared with all other programs of the same states. threads: how
-    many threads run it; $GRAPHC_NUM_THREADS or all processors by default.
+    program: what to run. cells: the values of its states, shared with all other programs of the same states. threads:
+    how many threads run it; $GRAPHC_NUM_THREADS or all processors by default.
     """
 
     def __init__(self, program: Program, cells: Mapping[Node, Cell], threads: int | None = None) -> None:
@@ -75,20 +80,34 @@ class Executable:
     def run(self, inputs: Mapping[str, Array], sizes: Mapping[str, int]) -> dict[str, Array]:
         """The outputs by name. inputs: contiguous arrays of the declared types. Raises FeedError for a failed check."""
         binding = self._binding(sizes)
-        for storage, places in binding.places.items():
-            if storage.kind == "input":
-                address = inputs[storage.name].__array_interface__["data"][0]
-                for place in places:
-                    binding.table[place] = address
-        outputs: dict[str, Array] = {}
-        for name, node in self.program.graph.outputs:
-            outputs[name] = array = np.empty(binding.output_shapes[name], node.type.dtype.numpy)
-            for place in binding.places[Storage("output", name, node.type, node)]:
-                binding.table[place] = array.__array_interface__["data"][0]
+        outputs = self._connect(binding, inputs)
         status = self._executor.run(binding.address, len(binding.table))
         if status:
             self._report(status, inputs)
         return outputs
+
+    def _connect(self, binding: _Binding, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Write the addresses of inputs and of new output arrays into the table."""
+        table = binding.table
+        for label, places in binding.inputs:
+            table[places] = inputs[label].__array_interface__["data"][0]
+        outputs: dict[str, Array] = {}
+        for name, shape, dtype, places in binding.outputs:
+            outputs[name] = array = np.empty(shape, dtype)
+            table[places] = array.__array_interface__["data"][0]
+        return outputs
+
+    def one_call(self, number: int, inputs: Mapping[str, Array], sizes: Mapping[str, int], repeats: int) -> Array:
+        """A table that runs one call of the program many times, for measuring it."""
+        binding = self._binding(sizes)
+        self._kept = self._connect(binding, inputs)
+        start, stop = binding.spans[number]
+        command = binding.table[start:stop]
+        return np.tile(np.concatenate([command, np.array([2, 0, 0], np.int64)]), repeats)
+
+    def run_table(self, table: Array) -> None:
+        """Run a table of commands as it is."""
+        self._executor.run(int(table.ctypes.data), len(table))
 
     def memory(self, sizes: Mapping[str, int]) -> int:
         """The bytes of the arena for given sizes."""
@@ -117,23 +136,33 @@ class Executable:
         commands = plan_commands(program.calls, program.plan, sizes, self.threads)
         numbers: list[int] = []
         places: dict[Storage, list[int]] = {}
+        spans: dict[int, tuple[int, int]] = {}
         stops = self._last_input_check(commands)
         for command in commands:
             if command.wait:
                 numbers += [2, 0, 0]
             call = program.calls[command.call]
+            start = len(numbers)
             values = [evaluate(size, sizes) for size in call.sizes]
             numbers += [int(command.split), self._functions[command.call], len(values) + len(call.arguments), *values]
             for storage in call.arguments:
                 places.setdefault(storage, []).append(len(numbers))
                 numbers.append(self._address(storage, addresses))
+            spans[command.call] = (start, len(numbers))
             if command.call == stops:
                 numbers += [3, 0, 0]
         table = np.array(numbers, np.int64)
-        shapes = {
-            name: tuple(evaluate(size, sizes) for size in node.type.shape) for name, node in program.graph.outputs
-        }
-        return _Binding(table, int(table.ctypes.data), places, shapes)
+        inputs = [(storage.name, spots) for storage, spots in places.items() if storage.kind == "input"]
+        outputs = [
+            (
+                name,
+                tuple(evaluate(size, sizes) for size in node.type.shape),
+                node.type.dtype.numpy,
+                places[Storage("output", name, node.type, node)],
+            )
+            for name, node in program.graph.outputs
+        ]
+        return _Binding(table, int(table.ctypes.data), inputs, outputs, spans)
 
     def _last_input_check(self, commands: list[Command]) -> int | None:
         """The last of the range checks of inputs, after which a step stops if one failed."""
@@ -160,7 +189,7 @@ class Executable:
         assert isinstance(node.op, CheckRange)
         source = node.inputs[0]
         facts = [("declared", describe(source)), ("checked", str(node.origin.location))]
-        label = getattr(source.op, "label", None)
+        label = str(getattr(source.op, "label", ""))
         if label in inputs:
             try:
                 node.op.reference(inputs[label])

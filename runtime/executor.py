@@ -7,8 +7,8 @@ A program is a table of int64 numbers, command after command:
     kind, 0, 0                                  kind 2: all threads wait for each other
                                                 kind 3: as 2, then stop if the status is not 0
 
-Helper threads wait for work spinning for about a tenth of a millisecond, then sleep until they are woken. What threads share
-is one array of int64; what different threads write lies on different cache lines:
+Helper threads wait for work spinning for about a tenth of a millisecond, then sleep until they are woken. What threads
+share is one array of int64; what different threads write lies on different cache lines:
 
     0    number of the step that was started last       64 + 8*t    barriers that thread t has reached
     8    address of the table     9    its length        512 + 8*t   1 while thread t sleeps
@@ -40,7 +40,7 @@ MOST_THREADS = 48
 _SPINS = 3000
 """Pauses before a waiting helper goes to sleep: about a tenth of a millisecond."""
 
-_SOURCE = f'''
+_SOURCE = f"""
 def drive(mode, thread, shared):
     threads = shared[11]
     if mode == 0:  # launch: start a step and run it, unless a helper sleeps and must be woken first
@@ -111,7 +111,7 @@ def drive(mode, thread, shared):
                         continue
         if mode != 2:
             return
-'''
+"""
 
 
 def default_threads() -> int:
@@ -140,7 +140,7 @@ class Executor:
         array = aligned_empty((2048,), np.dtype(np.int64))
         array[...] = 0
         array[11] = threads
-        self._shared = memoryview(array).cast("B").cast("q")
+        self._shared = memoryview(array.data).cast("B").cast("q")
         self._address = int(array.ctypes.data)
         self._ignored = np.zeros(2, np.int64)
         self._scratch = int(self._ignored.ctypes.data)

@@ -22,8 +22,8 @@ def prepare_feed(
 ) -> tuple[dict[str, Array], dict[str, int]]:
     """The arrays to be fed, of the declared element types and contiguous, and the numbers behind the named sizes.
 
-    finite: refuse NaN and infinities. Raises FeedError for missing or unknown inputs, wrong ranks, sizes or element types,
-    and numbers that the declared type cannot hold.
+    finite: refuse NaN and infinities. Raises FeedError for missing or unknown inputs, wrong ranks, sizes or element
+    types, and numbers that the declared type cannot hold.
     """
     declared = {node.op.label: node for node in inputs if isinstance(node.op, Input)}
     check_names(declared, feed)

@@ -18,7 +18,6 @@ from graphc.passes.naming import NameUniquely
 from graphc.passes.pipeline import run_pipeline
 from graphc.runtime.executable import Executable
 from graphc.runtime.feeds import prepare_feed
-from graphc.scalar import Array
 
 __all__ = ["Function", "bind_cells", "function"]
 
@@ -136,10 +135,10 @@ def function(
 ) -> Function:
     """Compile a graph into a function of arrays.
 
-    inputs: tensors made by ``gc.input``, in the order of the arguments. outputs: one tensor, a list, or a dictionary. updates:
-    pairs (state, new value) applied at each call. training: which side of dropout and the like. seed: of random numbers and
-    initial values; every call draws new numbers. threads: default $GRAPHC_NUM_THREADS or all processors. fuse: False gives
-    every value a kernel of its own, with the same bits.
+    inputs: tensors made by ``gc.input``, in the order of the arguments. outputs: one tensor, a list, or a dictionary.
+    updates: pairs (state, new value) applied at each call. training: which side of dropout and the like. seed: of
+    random numbers and initial values; every call draws new numbers. threads: default $GRAPHC_NUM_THREADS or all
+    processors. fuse: False gives every value a kernel of its own, with the same bits.
 
     >>> import graphc as gc
     >>> x = gc.input("x", shape=("n",))
@@ -147,6 +146,4 @@ def function(
     >>> double([1.0, 2.0])
     array([2., 4.], dtype=float32)
     """
-    return Function(
-        inputs, outputs, updates, training=training, seed=seed, threads=threads, fuse=fuse, name=name
-    )
+    return Function(inputs, outputs, updates, training=training, seed=seed, threads=threads, fuse=fuse, name=name)

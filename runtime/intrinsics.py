@@ -1,6 +1,7 @@
 """The scalar operations that generated source calls and numba has no vectorising form of, as LLVM intrinsics.
 
-This module and ``graphc.runtime.compiler`` are the only ones that import numba; they are loaded when a kernel is compiled.
+This module and ``graphc.runtime.compiler`` are the only ones that import numba; they are loaded when a kernel is
+compiled.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ from typing import Any
 
 import llvmlite.binding as llvm
 from llvmlite import ir
-from numba import types
+from numba import types as typed_types
 from numba.extending import intrinsic
 
 __all__ = ["INTRINSICS"]
 
+types: Any = typed_types  # its annotations cover only part of what it takes
 Build = Callable[[Any, Any], Any]
 
 
@@ -93,7 +95,9 @@ def _bitcast(kind: Any) -> Build:
 
 
 def _divide(quotient: bool) -> Build:
-    """Division of signed integers that rounds down and never traps: 0 by 0, and wrapping around for the lowest by -1."""
+    """Division of signed integers that rounds down and never traps: 0 by 0, and wrapping around for the lowest by
+    -1.
+    """
 
     def build(builder: Any, args: Any) -> Any:
         x, y = args

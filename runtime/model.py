@@ -15,7 +15,7 @@ from graphc.graph import Graph
 from graphc.node import Node, describe
 from graphc.ops.leaves import State
 from graphc.origin import user_location
-from graphc.passes.autodiff import differentiate
+from graphc.passes.autodiff import differentiate, start_of
 from graphc.passes.build import build_program, optimisations
 from graphc.passes.fuse import Fuse
 from graphc.passes.naming import NameUniquely
@@ -23,11 +23,13 @@ from graphc.passes.pipeline import run_pipeline
 from graphc.passes.stabilise import Stabilise
 from graphc.rewrite import Firing
 from graphc.runtime.callbacks import Callback
+from graphc.runtime.checking import check_model
 from graphc.runtime.checkpoint import Position, read_checkpoint, restore, write_checkpoint
 from graphc.runtime.data import ArrayData
 from graphc.runtime.executable import Executable
 from graphc.runtime.feeds import prepare_feed
 from graphc.runtime.history import History
+from graphc.runtime.report import program_source, report_of
 from graphc.runtime.training import evaluate_on, fit
 from graphc.scalar import Array
 
@@ -99,8 +101,7 @@ class Model:
                 facts=[("loss", describe(self.declared.output("loss")))],
                 way_out="declare parameters with layers or gc.parameter",
             )
-        one = Tensor(loss).zeros_like() + 1.0
-        gradients = differentiate({loss: one.node}, trainable)
+        gradients = differentiate({loss: start_of(loss)}, trainable)
         useless = [node for node in trainable if node not in gradients]
         if useless:
             raise GradientError(
@@ -166,10 +167,10 @@ class Model:
     ) -> History:
         """Train for a number of epochs, from where training stands.
 
-        data, validation_data: arrays by input name, samples along the first axis. shuffle: a new order each epoch, from the
-        seed. check_finite: refuse NaN in the data, and stop with NonFiniteError, which names the line, when one appears.
-        progress: show a bar; by default only on a terminal. Ctrl-C ends the training after the present step; the model is
-        usable and ``history.interrupted`` is True.
+        data, validation_data: arrays by input name, samples along the first axis. shuffle: a new order each epoch, from
+        the seed. check_finite: refuse NaN in the data, and stop with NonFiniteError, which names the line, when one
+        appears. progress: show a bar; by default only on a terminal. Ctrl-C ends the training after the present step;
+        the model is usable and ``history.interrupted`` is True.
         """
         inputs = self.executable("train").program.graph.inputs
         held_out = None
@@ -203,6 +204,25 @@ class Model:
                 parts.setdefault(key, []).append(value)
         return {key: np.concatenate(values) for key, values in parts.items()}
 
+    def check(self, feed: Mapping[str, object], *, relative: float = 1e-3, absolute: float = 1e-5) -> list[str]:
+        """Compare every pass and the compiled step with the reference interpreter on a batch; nothing is changed.
+
+        The result says what was compared. Raises VerificationError that names the first pass (and node), or the output
+        or update, whose values differ by more than rounding.
+        """
+        return check_model(self, feed, relative, absolute)
+
+    def report(self, feed: Mapping[str, object] | None = None, *, batch: int = 32, timed: bool = True) -> str:
+        """The training step in figures: memory, and for each kernel operations, bytes, microseconds and their share.
+
+        feed: a batch to measure with; without it ``batch`` random samples. timed: False leaves the clock out.
+        """
+        return report_of(self, feed, batch, timed)
+
+    def source(self, mode: str = "train") -> str:
+        """The generated program of a mode as Python source: each kernel with what it computes and for which line."""
+        return program_source(self.executable(mode).program, f"{self.name}, {mode}")
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write all states and the position to a safetensors file, as a whole or not at all."""
         write_checkpoint(path, self.cells, self.position)
@@ -210,8 +230,8 @@ class Model:
     def load(self, path: str | os.PathLike[str], parameters_only: bool = False) -> None:
         """Take all states and the position from a file that ``save`` wrote.
 
-        parameters_only: leave the optimizer's state, the step and the position as they are. Raises CheckpointError, with the
-        model unchanged, for a file that is damaged, foreign, or of another model.
+        parameters_only: leave the optimizer's state, the step and the position as they are. Raises CheckpointError,
+        with the model unchanged, for a file that is damaged, foreign, or of another model.
         """
         states, position = read_checkpoint(path)
         cells = self.cells
@@ -253,10 +273,10 @@ def compile(
 ) -> Model:
     """Compile a loss and an optimizer into a model: one program for the whole training step.
 
-    loss: a float scalar. metrics: scalars to be watched. outputs: tensors for ``predict``. seed: of initial values, random
-    numbers and the order of samples. threads: default $GRAPHC_NUM_THREADS or all processors; the bits do not depend on it.
-    fuse: False gives every value a kernel of its own, with the same bits. dump: a folder for the graph's text after each
-    pass (default $GRAPHC_DUMP). name: titles pictures and dumps.
+    loss: a float scalar. metrics: scalars to be watched. outputs: tensors for ``predict``. seed: of initial values,
+    random numbers and the order of samples. threads: default $GRAPHC_NUM_THREADS or all processors; the bits do not
+    depend on it. fuse: False gives every value a kernel of its own, with the same bits. dump: a folder for the graph's
+    text after each pass (default $GRAPHC_DUMP). name: titles pictures and dumps.
 
     >>> import graphc as gc
     >>> x, y = gc.input("x", shape=("batch", 2)), gc.input("y", shape=("batch", 1))
@@ -266,6 +286,4 @@ def compile(
     >>> history["loss"][-1] < 0.01
     True
     """
-    return Model(
-        loss, optimizer, metrics, outputs, seed=seed, threads=threads, fuse=fuse, dump=dump, name=name
-    )
+    return Model(loss, optimizer, metrics, outputs, seed=seed, threads=threads, fuse=fuse, dump=dump, name=name)

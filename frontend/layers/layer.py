@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from graphc.dtypes import FLOAT32
 from graphc.errors import DeclarationError
@@ -52,7 +52,7 @@ class Layer(ABC):
 
     def build(self, *inputs: Tensor) -> None:
         """Declare the parameters; called once, with the first call's inputs."""
-        return None
+        return
 
     @abstractmethod
     def call(self, *inputs: Tensor) -> Tensor:
@@ -70,11 +70,11 @@ class Layer(ABC):
         self,
         name: str,
         shape: object,
-        initializer: Initializer | str | Callable[..., object] | float = "glorot_uniform",
+        initializer: Initializer | str | float = "glorot_uniform",
         dtype: object = FLOAT32,
     ) -> Parameter:
         """Declare a trainable parameter of this layer."""
-        return parameter(shape, initializer, name, dtype)  # type: ignore[arg-type]
+        return parameter(shape, initializer, name, dtype)
 
     @property
     def children(self) -> tuple[Layer, ...]:

@@ -37,7 +37,9 @@ class Pad(Op):
     def infer(self, *types: TensorType) -> TensorType:
         operand, value = types
         if value.dtype != operand.dtype or value.shape:
-            raise DTypeError("pad: the padding is no scalar of the operand's type", expected=str(operand.dtype), got=str(value))
+            raise DTypeError(
+                "pad: the padding is no scalar of the operand's type", expected=str(operand.dtype), got=str(value)
+            )
         sizes: list[Size] = []
         for axis, size in enumerate(operand.shape):
             low, high, interior = self.low[axis], self.high[axis], self.interior[axis]

@@ -21,8 +21,9 @@ __all__ = ["DotGeneral"]
 class DotGeneral(Op):
     """StableHLO's dot_general: contract ``lhs_contract`` with ``rhs_contract`` for each index of the batch axes.
 
-    The result's axes are the batch axes, then the free axes of the left operand, then those of the right. Each element is
-    one chain of fused multiply-adds in the order of the contracted index, whatever the tiling or the number of threads.
+    The result's axes are the batch axes, then the free axes of the left operand, then those of the right. Each element
+    is one chain of fused multiply-adds in the order of the contracted index, whatever the tiling or the number of
+    threads.
 
     >>> import graphc as gc
     >>> gc.evaluate(gc.constant([[1.0, 2.0]]) @ gc.constant([[3.0], [4.0]]))
@@ -60,7 +61,10 @@ class DotGeneral(Op):
             )
         check_axes("dot_general", (*self.lhs_batch, *self.lhs_contract), left.rank)
         check_axes("dot_general", (*self.rhs_batch, *self.rhs_contract), right.rank)
-        pairs = [*zip(self.lhs_batch, self.rhs_batch, strict=True), *zip(self.lhs_contract, self.rhs_contract, strict=True)]
+        pairs = [
+            *zip(self.lhs_batch, self.rhs_batch, strict=True),
+            *zip(self.lhs_contract, self.rhs_contract, strict=True),
+        ]
         for mine, other in pairs:
             if left.shape[mine] != right.shape[other]:
                 raise ShapeError(
@@ -129,8 +133,6 @@ class DotGeneral(Op):
         plain = cls((), (), (1,), (0,))
         left = tensor_type("f32", 3, 4)
         return [
-            Refusal(
-                plain, (left, tensor_type("f32", 5, 2)), ShapeError, "the sizes to be contracted differ: 4 and 5"
-            ),
+            Refusal(plain, (left, tensor_type("f32", 5, 2)), ShapeError, "the sizes to be contracted differ: 4 and 5"),
             Refusal(plain, (left, tensor_type("f64", 4, 2)), DTypeError, "dot_general of float32 and float64"),
         ]

@@ -49,10 +49,11 @@ class Input(Leaf):
 
 @dataclass(frozen=True)
 class State(Leaf):
-    """A tensor that lives from step to step and that an update may replace: a parameter, an optimizer's slot, a counter.
+    """A tensor that lives from step to step and that an update may replace: a parameter, an optimizer's slot, a
+    counter.
 
-    trainable: True for parameters. serial: tells states apart that were declared under one name; graphs that are compiled
-    or printed have unique names and serial 0.
+    trainable: True for parameters. serial: tells states apart that were declared under one name; graphs that are
+    compiled or printed have unique names and serial 0.
 
     >>> import graphc as gc
     >>> gc.parameter((64, 10), name="weight").type

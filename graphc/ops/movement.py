@@ -179,11 +179,7 @@ class BroadcastInDim(Op):
     @classmethod
     def refusals(cls) -> Sequence[Refusal]:
         """A size that is neither equal nor 1."""
-        return [
-            Refusal(
-                cls((4, 3), (1,)), (tensor_type("f32", 2),), ShapeError, "f32[2] does not broadcast to [4, 3]"
-            )
-        ]
+        return [Refusal(cls((4, 3), (1,)), (tensor_type("f32", 2),), ShapeError, "f32[2] does not broadcast to [4, 3]")]
 
 
 def _margins(size: Size, start: int, step: int, taken: Size) -> tuple[int, int, int]:

@@ -1,7 +1,7 @@
 """Ops that combine the elements of some axes into one; the axes disappear.
 
-Sums run in a fixed order that depends on the operand's shape alone (``graphc.passes.loops`` defines it), so neither threads
-nor fusion change a bit.
+Sums run in a fixed order that depends on the operand's shape alone (``graphc.passes.loops`` defines it), so neither
+threads nor fusion change a bit.
 """
 
 from __future__ import annotations

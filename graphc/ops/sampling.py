@@ -13,7 +13,6 @@ from graphc.dtypes import INT64, UINT64
 from graphc.errors import DTypeError
 from graphc.op import Op, Sample, check_kind, draw
 from graphc.philox import stream_key
-import graphc.functions  # registers the functions that elements are drawn by
 from graphc.scalar import Array, NumpyScalars, Scalars
 from graphc.tensor_type import TensorType, tensor_type
 

@@ -1,4 +1,5 @@
-"""The one text form of graphs: it prints and parses, and is the dump format, the test medium and the base of cache keys.
+"""The one text form of graphs: it prints and parses, and is the dump format, the test medium and the base of cache
+keys.
 
     text    = "graph" name "(" [size {"," size}] ")" "{" {line} "return" [out {"," out}] {update} "}"
     line    = value "=" op ["[" field "=" literal {"," ...} "]"] "(" [value {"," value}] ")" ":" type
@@ -9,7 +10,8 @@
     literal = integer | true | false | string | size | dtype | type | "(" {literal ","} ")" | type "{" numbers "}"
     value   = "%" number
 
-A comment runs from "#" to the end of its line and is not part of the graph. Fields that have their default are left out.
+A comment runs from "#" to the end of its line and is not part of the graph. Fields that have their default are left
+out.
 """
 
 from graphc.text.parser import parse

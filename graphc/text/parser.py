@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-import graphc.ops  # registers the ops that a text may name
 from graphc.dims import Dim, Size
 from graphc.dtypes import DTYPES, DType
 from graphc.errors import GraphcError, ParseError
@@ -55,7 +54,9 @@ def _tokenise(text: str) -> list[_Token]:
     while position < len(text):
         match = _TOKEN.match(text, position)
         if match is None:
-            raise ParseError(f"line {line}: {text[position]!r} does not belong here", got=text.splitlines()[line - 1].strip())
+            raise ParseError(
+                f"line {line}: {text[position]!r} does not belong here", got=text.splitlines()[line - 1].strip()
+            )
         kind = match.lastgroup or ""
         if kind == "newline":
             line += 1
@@ -135,7 +136,9 @@ class _Parser:
         line = self.token
         name = self.take("value", "a value such as %0")
         if name not in self.values:
-            raise ParseError(f"line {line.line}: {name} is used before it is defined", at=self.lines[line.line - 1].strip())
+            raise ParseError(
+                f"line {line.line}: {name} is used before it is defined", at=self.lines[line.line - 1].strip()
+            )
         return self.values[name]
 
     def line(self) -> None:
@@ -177,9 +180,7 @@ class _Parser:
             return apply(OPS[name](**fields), *inputs)
         except (TypeError, ValueError) as error:
             reason = error.what if isinstance(error, GraphcError) else str(error)
-            raise ParseError(
-                f"line {start.line}: {reason}", at=self.lines[start.line - 1].strip()
-            ) from None
+            raise ParseError(f"line {start.line}: {reason}", at=self.lines[start.line - 1].strip()) from None
 
     # Literals.
     def literal(self) -> object:

@@ -48,7 +48,8 @@ def multiply_by_minus_one(x: Tensor) -> Sides:
 @equation("-(-x) = x")
 def negate_twice(x: Tensor) -> Sides:
     """Two signs cancel exactly."""
-    return -(-x), x
+    negative = -x
+    return -negative, x
 
 
 @equation("x + (-y) = x - y")

@@ -37,7 +37,9 @@ def equation(
     """
 
     def decorate(function: Callable[..., Sides]) -> Rule:
-        variables = [parameter for parameter in inspect.signature(function).parameters if parameter not in (attributes or {})]
+        variables = [
+            parameter for parameter in inspect.signature(function).parameters if parameter not in (attributes or {})
+        ]
 
         def build(bindings: Mapping[str, object]) -> tuple[Node, Node]:
             arguments = {key: Tensor(value) if isinstance(value, Node) else value for key, value in bindings.items()}

@@ -93,9 +93,7 @@ def tanh_spelled_out(x: Tensor) -> Sides:
     return el.expm1(x * 2) / (el.exp(x * 2) + 1), el.tanh(x)
 
 
-@equation(
-    "log(sum(exp(x))) = logsumexp(x)", attributes={"axes": field_of("axes", 0)}, examples=_AXES, guard=_unshifted
-)
+@equation("log(sum(exp(x))) = logsumexp(x)", attributes={"axes": field_of("axes", 0)}, examples=_AXES, guard=_unshifted)
 def log_of_sum_of_exp(x: Tensor, axes: tuple[int, ...]) -> Sides:
     """The left side overflows with exp, or is log(0) where all exponentials underflow."""
     return el.log(red.sum(el.exp(x), axes)), red.logsumexp(x, axes)

@@ -1,0 +1,191 @@
+"""The command line: graphc train | render | explain | inspect | check | cache."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import inspect
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from graphc.errors import DeclarationError, GraphcError
+from graphc.frontend.tensor import Tensor
+from graphc.passes.explain import explain
+from graphc.runtime.cache import default_cache
+from graphc.runtime.checkpoint import read_checkpoint
+from graphc.runtime.render import STAGES, render
+from graphc.runtime.runs import RunFolder, train_run
+from graphc.runtime.tasks import BUILT_IN, Task, load_task, task_options
+
+__all__ = ["main"]
+
+_EXAMPLES = """examples:
+  graphc train digits                          train, and leave a run folder with pictures and a report
+  graphc train digits --set hidden=64 --epochs 10
+  graphc train my_model.py --batch-size 64     a file with a function task() that returns a gc.Task
+  graphc train digits --resume runs/digits     go on where a run stopped, with the same bits
+  graphc render digits --stage kernels -o step.svg
+  graphc explain digits digits/dense/weight    how a gradient comes about
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; the exit status is 0, or 2 for an error, which is printed without a traceback."""
+    options = _parser().parse_args(arguments)
+    try:
+        status: int = options.command(options)
+    except GraphcError as error:
+        print(f"graphc: {error}", file=sys.stderr)
+        return 2
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    layout = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(
+        prog="graphc", description="A compiler for training neural networks.", epilog=_EXAMPLES, formatter_class=layout
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def command(name: str, run: Callable[[argparse.Namespace], int], summary: str) -> argparse.ArgumentParser:
+        described = inspect.cleandoc(run.__doc__ or "")
+        added = commands.add_parser(name, help=summary, description=described, epilog=_EXAMPLES, formatter_class=layout)
+        added.set_defaults(command=run)
+        return added
+
+    train = command("train", _train, "train a task and leave a run folder")
+    _add_task(train)
+    train.add_argument("--epochs", type=int, metavar="N", help="epochs in all (default: the task's)")
+    train.add_argument("--batch-size", type=int, metavar="N", help="samples a step (default: the task's)")
+    train.add_argument("--out", type=Path, metavar="DIR", help="the run folder (default: runs/NAME, numbered if taken)")
+    train.add_argument("--resume", type=Path, metavar="DIR", help="go on in an earlier run folder")
+    train.add_argument("--checkpoint-every", type=int, metavar="N", help="also save after every N steps")
+    train.add_argument(
+        "--check-finite", action="store_true", help="stop at the first NaN and name the line that made it"
+    )
+    train.add_argument("--no-pictures", action="store_true", help="leave out the graph pictures")
+
+    draw = command("render", _render, "draw a task's graph")
+    _add_task(draw)
+    draw.add_argument("--stage", choices=STAGES, default="kernels", help="what to draw (default: kernels)")
+    draw.add_argument("-o", "--output", type=Path, default=Path("graph.svg"), help=".svg, .png, .pdf or .dot")
+
+    derive = command("explain", _explain, "derive a gradient")
+    _add_task(derive)
+    derive.add_argument("parameter", help="the name of a parameter, such as digits/dense/weight")
+    derive.add_argument("--latex", action="store_true", help="print LaTeX")
+
+    command("inspect", _inspect, "list a checkpoint").add_argument("checkpoint", type=Path)
+    _add_task(command("check", _check, "compare passes and kernels with the reference interpreter"))
+    cache = command("cache", _cache, "show or clear the cache of compiled kernels")
+    cache.add_argument("action", nargs="?", choices=("show", "clear"), default="show")
+    return parser
+
+
+def _add_task(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("task", help=f"{', '.join(BUILT_IN)}, or a Python file with a function task()")
+    parser.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", help="options of the task")
+    parser.add_argument("--seed", type=int, help="of initial values, dropout and the order of samples (default 0)")
+    parser.add_argument("--threads", type=int, help="threads (default: $GRAPHC_NUM_THREADS or all processors)")
+
+
+def _load(options: argparse.Namespace) -> Task:
+    known = task_options(options.task)
+    chosen: dict[str, object] = {}
+    for item in options.set:
+        name, sign, value = item.partition("=")
+        if not sign:
+            raise DeclarationError(f"--set {item} has no value", expected="NAME=VALUE", got=item)
+        chosen[name] = _value(value)
+    for name in ("seed", "threads"):
+        given = getattr(options, name)
+        if given is not None and name not in known:
+            raise DeclarationError(f"task {options.task!r} has no option {name!r}", expected=", ".join(known))
+        if given is not None:
+            chosen[name] = given
+    return load_task(options.task, chosen)
+
+
+def _value(text: str) -> object:
+    """A number, a truth value, None, a list; else the text itself."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def _train(options: argparse.Namespace) -> int:
+    """Train a task. The run folder gets checkpoint.safetensors, history.csv and .png, the graph at four stages
+    (declared, backward, optimised, kernels), the generated program kernels.py, and report.txt."""
+    started = time.perf_counter()
+    task = _load(options)
+    folder = RunFolder.choose(options.resume or options.out, task.model.name, resume=options.resume is not None)
+    return train_run(
+        task,
+        folder,
+        epochs=options.epochs or task.epochs,
+        batch_size=options.batch_size or task.batch_size,
+        resume=options.resume is not None,
+        checkpoint_every=options.checkpoint_every,
+        check_finite=options.check_finite,
+        pictures=not options.no_pictures,
+        started=started,
+    )
+
+
+def _render(options: argparse.Namespace) -> int:
+    """Draw a task's graph: as declared, with the backward graph and updates, optimised, or grouped into kernels."""
+    drawing = render(_load(options).model, options.output, stage=options.stage)
+    print(f"{options.output} (drawn by {'Graphviz' if drawing.engine == 'dot' else 'graphc itself'})")
+    return 0
+
+
+def _explain(options: argparse.Namespace) -> int:
+    """Derive the gradient of the loss by a parameter: values on the way, paths, local derivatives, sums."""
+    model = _load(options).model
+    named = {str(getattr(node.op, "label", "")): node for node in model.declared.states}
+    node = named.get(options.parameter)
+    if node is None:
+        names = ", ".join(parameter.name for parameter in model.parameters)
+        raise DeclarationError(f"there is no parameter {options.parameter!r}", expected=names, got=options.parameter)
+    derivation = explain(Tensor(model.declared.output("loss")), Tensor(node))
+    print(derivation.latex if options.latex else derivation.text)
+    return 0
+
+
+def _inspect(options: argparse.Namespace) -> int:
+    """List the states of a checkpoint with their shapes and statistics, and where training stood."""
+    states, position = read_checkpoint(options.checkpoint)
+    width = max(map(len, states), default=0)
+    for name, value in states.items():
+        figures = f"mean {np.mean(value):.4g}, standard deviation {np.std(value):.4g}" if value.size > 1 else f"{value}"
+        print(f"  {name:<{width}}  {value.dtype}{list(value.shape)}  {figures}")
+    print(f"{position.epoch} epochs and {position.batch} batches trained")
+    return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    """Evaluate the graph before and after each pass, and the compiled step, on a batch of the task's data."""
+    task = _load(options)
+    batch = {name: np.asarray(value)[: task.batch_size] for name, value in task.train.items()}
+    print("\n".join(task.model.check(batch)))
+    return 0
+
+
+def _cache(options: argparse.Namespace) -> int:
+    """Show where compiled kernels are kept and how many there are, or remove them."""
+    cache = default_cache()
+    if options.action == "clear":
+        print(f"removed {cache.clear()} kernels from {cache.folder}")
+        return 0
+    entries = cache.entries()
+    total = sum(path.stat().st_size for path in entries)
+    current = sum(cache.is_current(path) for path in entries)
+    print(f"folder   {cache.folder or 'none: the cache is off'}")
+    print(f"kernels  {len(entries)}, {total:,} bytes of at most {cache.limit:,}")
+    print(f"usable   {current} by these versions of graphc, numba and LLVM on this processor; others are compiled anew")
+    return 0

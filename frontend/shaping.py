@@ -212,8 +212,8 @@ def dim_size(x: Tensor, axis: int) -> Tensor:
 
     >>> import graphc as gc
     >>> x = gc.input("x", shape=("batch", 2))
-    >>> gc.evaluate(gc.dim_size(x, 0), {"x": [[1, 2], [3, 4], [5, 6]]})
-    array(3)
+    >>> gc.evaluate(x.sum() / gc.dim_size(x, 0), {"x": [[1, 2], [3, 4], [5, 6]]})
+    array(7., dtype=float32)
     """
     size: Size = x.shape[x._axes(axis)[0]]
     return Tensor(apply(DimSize(size)))

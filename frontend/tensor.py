@@ -110,9 +110,7 @@ class Tensor:
         """The sum."""
         return self._binary(arithmetic.Add(), other)
 
-    def __radd__(self, other: TensorLike, /) -> Tensor:
-        """The sum."""
-        return self._binary(arithmetic.Add(), other)
+    __radd__ = __add__
 
     def __sub__(self, other: TensorLike, /) -> Tensor:
         """The difference."""
@@ -126,9 +124,7 @@ class Tensor:
         """The product."""
         return self._binary(arithmetic.Multiply(), other)
 
-    def __rmul__(self, other: TensorLike, /) -> Tensor:
-        """The product."""
-        return self._binary(arithmetic.Multiply(), other)
+    __rmul__ = __mul__
 
     def __truediv__(self, other: TensorLike, /) -> Tensor:
         """The quotient of floats; integers become float32 first."""

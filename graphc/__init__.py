@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from graphc.frontend.reductions import max as max
     from graphc.frontend.reductions import mean as mean
     from graphc.frontend.reductions import min as min
+    from graphc.frontend.reductions import norm as norm
     from graphc.frontend.reductions import prod as prod
     from graphc.frontend.reductions import softmax as softmax
     from graphc.frontend.reductions import sum as sum
@@ -90,7 +91,7 @@ if TYPE_CHECKING:
     from graphc.passes.explain import Explanation as Explanation
     from graphc.passes.explain import explain as explain
     from graphc.runtime import callbacks as callbacks
-    from graphc.runtime.declared import graph as graph
+    from graphc.runtime.declared import graph_of as graph_of
     from graphc.runtime.evaluate import evaluate as evaluate
     from graphc.runtime.function import Function as Function
     from graphc.runtime.function import function as function
@@ -149,7 +150,7 @@ __all__ = [
     "floor",
     "function",
     "grad",
-    "graph",
+    "graph_of",
     "initializers",
     "input",
     "int32",
@@ -171,6 +172,7 @@ __all__ = [
     "metrics",
     "min",
     "minimum",
+    "norm",
     "one_hot",
     "optimizers",
     "pad",
@@ -231,7 +233,7 @@ _HOMES = {
         "abs cast check_range clip copy cos elu erf exp expm1 floor isfinite leaky_relu log log1p log_sigmoid "
         "maximum minimum relu rsqrt sigmoid sign sin softplus sqrt stop_gradient tanh training_switch where"
     ),
-    "graphc.frontend.reductions": "argmax log_softmax logsumexp max mean min prod softmax sum var",
+    "graphc.frontend.reductions": "argmax log_softmax logsumexp max mean min norm prod softmax sum var",
     "graphc.frontend.shaping": (
         "broadcast_to concatenate dim_size expand_dims flip iota matmul one_hot pad reshape scatter_add "
         "squeeze stack take transpose"
@@ -242,7 +244,7 @@ _HOMES = {
     "graphc.origin": "scope",
     "graphc.passes.autodiff": "grad",
     "graphc.passes.explain": "Explanation explain",
-    "graphc.runtime.declared": "graph",
+    "graphc.runtime.declared": "graph_of",
     "graphc.runtime.evaluate": "evaluate",
     "graphc.runtime.function": "Function function",
     "graphc.runtime.history": "History",

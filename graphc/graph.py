@@ -57,12 +57,13 @@ class Graph:
     """A pure function from inputs and states to outputs and new states.
 
     outputs: pairs (name, node). updates: pairs (state, node of the new value). name: what pictures and dumps are
-    titled.
+    titled. arguments: inputs that are fed even if nothing is computed from them, for the sizes that they bring.
     """
 
     outputs: tuple[tuple[str, Node], ...]
     updates: tuple[tuple[Node, Node], ...] = ()
     name: str = "graph"
+    arguments: tuple[Node, ...] = ()
 
     @staticmethod
     def of(outputs: Mapping[str, Node], updates: Mapping[Node, Node] | None = None, name: str = "graph") -> Graph:
@@ -71,8 +72,9 @@ class Graph:
 
     @property
     def roots(self) -> tuple[Node, ...]:
-        """The nodes that the graph exists for: outputs, then updated states and their new values."""
-        return (*(node for _, node in self.outputs), *(node for pair in self.updates for node in pair))
+        """The nodes that the graph exists for: outputs, updated states and their new values, arguments."""
+        updated = (node for pair in self.updates for node in pair)
+        return (*(node for _, node in self.outputs), *updated, *self.arguments)
 
     @cached_property
     def nodes(self) -> tuple[Node, ...]:
@@ -104,6 +106,7 @@ class Graph:
             tuple((name, replace.get(node, node)) for name, node in self.outputs),
             tuple((replace.get(state, state), replace.get(node, node)) for state, node in self.updates),
             self.name,
+            tuple(replace.get(node, node) for node in self.arguments),
         )
 
 

@@ -187,7 +187,7 @@ def rewrite_to_fixpoint(graph: Graph, rules: Iterable[Rule], opaque: frozenset[N
     """
     rules = tuple(rules)
     total = Rewriting(graph, {node: node for node in graph.nodes}, [])
-    seen = {total.graph.roots}
+    fired_before = {graph.roots: 0}
     for _ in range(_ROUNDS):
         step = rewrite_once(total.graph, rules, opaque)
         if not step.firings:
@@ -195,8 +195,9 @@ def rewrite_to_fixpoint(graph: Graph, rules: Iterable[Rule], opaque: frozenset[N
         replaced = {old: step.replaced.get(new, new) for old, new in total.replaced.items()}
         opaque = frozenset(step.replaced.get(node, node) for node in opaque)
         total = Rewriting(step.graph, replaced, [*total.firings, *step.firings])
-        if step.graph.roots in seen:
+        if step.graph.roots in fired_before:
             break
-        seen.add(step.graph.roots)
-    names = ", ".join(sorted({firing.rule for firing in step.firings}))
+        fired_before[step.graph.roots] = len(total.firings)
+    cycle = total.firings[fired_before.get(step.graph.roots, 0) :]
+    names = ", ".join(sorted({firing.rule for firing in cycle}))
     raise VerificationError("rewriting does not end", facts=[("rules", names)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from graphc.graph import Graph
 from graphc.node import Node, apply
@@ -32,4 +32,4 @@ class IsolateRoots:
 
         updates = tuple((state, own(value)) for state, value in graph.updates)
         outputs = tuple((name, own(node)) for name, node in graph.outputs)
-        return Graph(outputs, updates, graph.name)
+        return replace(graph, outputs=outputs, updates=updates)

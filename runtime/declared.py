@@ -1,4 +1,4 @@
-"""gc.graph: tensors as a graph that prints, renders and verifies, without compiling it."""
+"""gc.graph_of: tensors as a graph that prints, renders and verifies, without compiling it."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from graphc.frontend.tensor import Tensor
 from graphc.graph import Graph
 from graphc.passes.naming import NameUniquely
 
-__all__ = ["graph"]
+__all__ = ["graph_of"]
 
 
-def graph(outputs: Mapping[str, Tensor], updates: Mapping[Tensor, Tensor] | None = None, name: str = "graph") -> Graph:
+def graph_of(
+    outputs: Mapping[str, Tensor], updates: Mapping[Tensor, Tensor] | None = None, name: str = "graph"
+) -> Graph:
     """The graph of named tensors and state updates, with unique names.
 
     >>> import graphc as gc
     >>> x = gc.input("x", shape=("batch", 2))
-    >>> len(gc.graph({"y": x + x}).nodes)
+    >>> len(gc.graph_of({"y": x + x}).nodes)
     2
     """
     declared = Graph(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from graphc.errors import DeclarationError
 from graphc.frontend.state import SEED, STEP, Cell, cell_of
@@ -61,6 +62,7 @@ class Function:
             tuple((label, tensor.node) for label, tensor in named.items()),
             tuple((state.node, value.node) for state, value in pairs),
             name,
+            tuple(tensor.node for tensor in inputs),
         )
         declared = _count_calls(declared)
         self._inputs = [tensor.node for tensor in inputs]
@@ -106,7 +108,7 @@ def _count_calls(graph: Graph) -> Graph:
     random = any(isinstance(node.op, Random) for node in graph.nodes)
     if not random or any(state is STEP for state, _ in graph.updates):
         return graph
-    return Graph(graph.outputs, (*graph.updates, (STEP, (Tensor(STEP) + 1).node)), graph.name)
+    return replace(graph, updates=(*graph.updates, (STEP, (Tensor(STEP) + 1).node)))
 
 
 def _check_inputs(inputs: Sequence[Node], graph: Graph) -> None:

@@ -35,8 +35,8 @@ class Input(Leaf):
     """A tensor that the user feeds at each call.
 
     >>> import graphc as gc
-    >>> gc.input("image", shape=("batch", 64)).type
-    TensorType(dtype=float32, shape=(batch, 64))
+    >>> print(gc.input("image", shape=("batch", 64)).type)
+    f32[batch, 64]
     """
 
     label: str
@@ -56,8 +56,8 @@ class State(Leaf):
     compiled or printed have unique names and serial 0.
 
     >>> import graphc as gc
-    >>> gc.parameter((64, 10), name="weight").type
-    TensorType(dtype=float32, shape=(64, 10))
+    >>> print(gc.parameter((64, 10), name="weight").type)
+    f32[64, 10]
     """
 
     label: str
@@ -153,8 +153,8 @@ class DimSize(Leaf):
 
     >>> import graphc as gc
     >>> x = gc.input("x", shape=("batch", 2))
-    >>> gc.evaluate(gc.dim_size(x, 0), {"x": [[1, 2], [3, 4], [5, 6]]})
-    array(3)
+    >>> gc.evaluate(x.sum() / gc.dim_size(x, 0), {"x": [[1, 2], [3, 4], [5, 6]]})
+    array(7., dtype=float32)
     """
 
     size: Size

@@ -36,8 +36,8 @@ class Exp(Elementwise):
     """The exponential e**x.
 
     >>> import graphc as gc
-    >>> gc.evaluate(gc.exp(gc.constant([0.0, 1.0])))
-    array([1.       , 2.7182817], dtype=float32)
+    >>> gc.evaluate(gc.exp(gc.constant([0.0, 1.0]))).round(3)
+    array([1.   , 2.718], dtype=float32)
     """
 
     name: ClassVar[str] = "exp"
@@ -56,8 +56,8 @@ class Expm1(Elementwise):
     """The value exp(x) - 1, precise near 0.
 
     >>> import graphc as gc
-    >>> float(gc.evaluate(gc.expm1(gc.constant(1e-10, dtype="float64"))))
-    1.00000000005e-10
+    >>> float(gc.evaluate(gc.expm1(gc.constant(1e-10, dtype="float64")))) / 1e-10
+    1.00000000005
     """
 
     name: ClassVar[str] = "expm1"
@@ -76,8 +76,8 @@ class Log(Elementwise):
     """The natural logarithm; log(0) is -inf, of a negative number NaN.
 
     >>> import graphc as gc
-    >>> gc.evaluate(gc.log(gc.constant([1.0, 10.0])))
-    array([0.       , 2.3025851], dtype=float32)
+    >>> gc.evaluate(gc.log(gc.constant([1.0, 10.0]))).round(3)
+    array([0.   , 2.303], dtype=float32)
     """
 
     name: ClassVar[str] = "log"
@@ -97,8 +97,8 @@ class Log1p(Elementwise):
     """The value log(1 + x), precise near 0.
 
     >>> import graphc as gc
-    >>> float(gc.evaluate(gc.log1p(gc.constant(1e-10, dtype="float64"))))
-    9.9999999995e-11
+    >>> float(gc.evaluate(gc.log1p(gc.constant(1e-10, dtype="float64")))) / 1e-10
+    0.99999999995
     """
 
     name: ClassVar[str] = "log1p"
@@ -118,8 +118,8 @@ class Sqrt(Elementwise):
     """The square root; of a negative number NaN; its derivative at 0 is infinite.
 
     >>> import graphc as gc
-    >>> gc.evaluate(gc.sqrt(gc.constant([4.0, 2.0])))
-    array([2.       , 1.4142135], dtype=float32)
+    >>> gc.evaluate(gc.sqrt(gc.constant([4.0, 2.25])))
+    array([2. , 1.5], dtype=float32)
     """
 
     name: ClassVar[str] = "sqrt"
@@ -162,8 +162,8 @@ class Sin(Elementwise):
     """The sine of x in radians.
 
     >>> import graphc as gc
-    >>> gc.evaluate(gc.sin(gc.constant([0.0, 1.0])))
-    array([0.       , 0.8414710], dtype=float32)
+    >>> gc.evaluate(gc.sin(gc.constant([0.0, 1.0]))).round(3)
+    array([0.   , 0.841], dtype=float32)
     """
 
     name: ClassVar[str] = "sin"
@@ -183,8 +183,8 @@ class Cos(Elementwise):
     """The cosine of x in radians.
 
     >>> import graphc as gc
-    >>> gc.evaluate(gc.cos(gc.constant([0.0, 1.0])))
-    array([1.       , 0.5403023], dtype=float32)
+    >>> gc.evaluate(gc.cos(gc.constant([0.0, 1.0]))).round(3)
+    array([1.  , 0.54], dtype=float32)
     """
 
     name: ClassVar[str] = "cos"
@@ -204,8 +204,8 @@ class Tanh(Elementwise):
     """The hyperbolic tangent.
 
     >>> import graphc as gc
-    >>> gc.evaluate(gc.tanh(gc.constant([0.0, 1.0, 100.0])))
-    array([0.        , 0.76159416, 1.        ], dtype=float32)
+    >>> gc.evaluate(gc.tanh(gc.constant([0.0, 1.0, 100.0]))).round(3)
+    array([0.   , 0.762, 1.   ], dtype=float32)
     """
 
     name: ClassVar[str] = "tanh"
@@ -224,8 +224,8 @@ class Sigmoid(Elementwise):
     """The logistic function 1/(1 + exp(-x)), without overflow on either side.
 
     >>> import graphc as gc
-    >>> gc.evaluate(gc.sigmoid(gc.constant([0.0, -100.0, 100.0])))
-    array([5.e-01, 4.e-44, 1.e+00], dtype=float32)
+    >>> gc.evaluate(gc.sigmoid(gc.constant([0.0, -100.0, 100.0]))).round(3)
+    array([0.5, 0. , 1. ], dtype=float32)
     """
 
     name: ClassVar[str] = "sigmoid"
@@ -249,8 +249,8 @@ class Softplus(Elementwise):
     """The value log(1 + exp(x)), without overflow: max(x, 0) + log1p(exp(-|x|)). Minus softplus(-x) is log(sigmoid(x)).
 
     >>> import graphc as gc
-    >>> gc.evaluate(gc.softplus(gc.constant([0.0, 100.0, -100.0])))
-    array([6.9314718e-01, 1.0000000e+02, 3.7835059e-44], dtype=float32)
+    >>> gc.evaluate(gc.softplus(gc.constant([0.0, 100.0, -100.0]))).round(3)
+    array([  0.693, 100.   ,   0.   ], dtype=float32)
     """
 
     name: ClassVar[str] = "softplus"
@@ -271,8 +271,8 @@ class Erf(Elementwise):
     """The error function 2/sqrt(pi) times the integral of exp(-t**2) from 0 to x.
 
     >>> import graphc as gc
-    >>> gc.evaluate(gc.erf(gc.constant([0.0, 1.0])))
-    array([0.       , 0.8427008], dtype=float32)
+    >>> gc.evaluate(gc.erf(gc.constant([0.0, 1.0]))).round(3)
+    array([0.   , 0.843], dtype=float32)
     """
 
     name: ClassVar[str] = "erf"

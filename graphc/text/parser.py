@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from graphc.graph import Graph
 from graphc.literal import Literal
 from graphc.node import Node, apply
 from graphc.op import OPS
+from graphc.ops.leaves import Input
 from graphc.tensor_type import TensorType
 
 __all__ = ["parse"]
@@ -125,7 +126,9 @@ class _Parser:
             self.mark("=")
             updates.append((state, self.value()))
         self.mark("}")
-        return Graph(tuple(outputs), tuple(updates), name)
+        graph = Graph(tuple(outputs), tuple(updates), name)
+        unused = (node for node in self.values.values() if isinstance(node.op, Input) and node not in graph.nodes)
+        return replace(graph, arguments=tuple(unused))
 
     def word(self, text: str) -> None:
         if self.take("name", repr(text)) != text:

@@ -25,7 +25,7 @@ def print_graph(graph: Graph, origins: bool = False) -> str:
 
     >>> import graphc as gc
     >>> x = gc.input("x", shape=("batch", 2))
-    >>> print(print_graph(gc.graph({"y": x * 2.0})))
+    >>> print(print_graph(gc.graph_of({"y": x * 2.0})))
     graph graph(batch) {
       %0 = input[label="x", type=f32[batch, 2]]() : f32[batch, 2]
       %1 = constant[value=f32[]{2.0}]() : f32[]

@@ -66,12 +66,11 @@ def _one_axis(node: Node, plan: _Plan, axis: int, part: object) -> None:
         plan.layout.append(axis)
         if part == slice(None):
             plan.take(axis, 0, size, 1)
-        elif not isinstance(size, int):
-            raise _error(
-                node, f"axis {axis} has the size {size}, known only at run time, and is taken whole or not at all"
-            )
+        elif part == slice(None, None, -1):
+            plan.flipped.append(axis)
+            plan.take(axis, 0, size, 1)
         else:
-            _slice(plan, axis, part, size)
+            _slice(plan, axis, part, _known(node, axis, size))
         return
     if not hasattr(part, "__index__") or isinstance(part, bool):
         raise DeclarationError(
@@ -81,11 +80,21 @@ def _one_axis(node: Node, plan: _Plan, axis: int, part: object) -> None:
             got=type(part).__name__,
             way_out="take elements at integer positions with gc.take, mask with gc.where",
         )
-    index = part.__index__()
-    if not isinstance(size, int) or not -size <= index < size:
+    index, length = part.__index__(), _known(node, axis, size)
+    if not -length <= index < length:
         raise _error(node, f"index {index} is out of range for axis {axis} of size {size}")
-    index %= size
+    index %= length
     plan.take(axis, index, index + 1, 1)
+
+
+def _known(node: Node, axis: int, size: Size) -> int:
+    if isinstance(size, int):
+        return size
+    raise _error(
+        node,
+        f"axis {axis} has the size {size}, known only at run time, and is taken whole or reversed",
+        way_out="take elements at positions computed at run time with gc.take",
+    )
 
 
 def _slice(plan: _Plan, axis: int, part: slice, size: int) -> None:
@@ -108,5 +117,6 @@ def _apply(node: Node, plan: _Plan) -> Node:
     return node if shape == node.type.shape else apply(Reshape(shape), node)
 
 
-def _error(node: Node, what: str) -> ShapeError:
-    return ShapeError(what, at=str(user_location()), facts=[("operand", describe(node))], got=str(node.type))
+def _error(node: Node, what: str, way_out: str | None = None) -> ShapeError:
+    facts = [("operand", describe(node))]
+    return ShapeError(what, at=str(user_location()), facts=facts, got=str(node.type), way_out=way_out)

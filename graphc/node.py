@@ -69,8 +69,13 @@ def apply(op: Op, *inputs: Node) -> Node:
 
 
 def describe(node: Node) -> str:
-    """A node in an error message: its type, what it is, and the line that declared it."""
+    """A node in an error message: its type, what it is, and the line that declared it.
+
+    Equal constants are one node, whose first line would mislead, so they come without one.
+    """
     label = getattr(node.op, "label", None)
+    if not node.inputs and label is None:
+        return f"{node.type}  {node.op.name}"
     what = f"{node.op.name} {label!r}" if label else f"result of {node.op.name}"
     where = f", declared at {node.origin.location}" if node.origin.location else ""
     return f"{node.type}  {what}{where}"

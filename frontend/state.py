@@ -185,6 +185,14 @@ def parameter(
     >>> gc.parameter((784, 10), name="weight")
     <Parameter f32[784, 10]>
     """
+    if isinstance(shape, str):
+        raise DeclarationError(
+            "a parameter's shape comes first",
+            at=str(user_location()),
+            expected="integers",
+            got=repr(shape),
+            way_out=f"write gc.parameter((3, 4), name={shape!r})",
+        )
     label = "/".join((*current_scope(), name))
     known = TensorType(as_dtype(dtype), as_shape(shape))
     return new_state(label, known, as_initializer(initializer), trainable)

@@ -22,7 +22,7 @@ from graphc.passes.threads import Command, plan_commands
 from graphc.passes.tile import VectorUnit, print_tile, tiles_apply
 from graphc.runtime.compilation import Task, compile_sources
 from graphc.runtime.engine import Engine, host
-from graphc.runtime.executor import default_threads, executor_for
+from graphc.runtime.executor import executor_for, thread_count
 from graphc.scalar import Array
 
 __all__ = ["Executable"]
@@ -55,7 +55,7 @@ class Executable:
     def __init__(self, program: Program, cells: Mapping[Node, Cell], threads: int | None = None) -> None:
         self.program = program
         self.cells = dict(cells)
-        self.threads = threads or default_threads()
+        self.threads = thread_count(threads)
         unit = VectorUnit.of(host()[1])
         self.sources: list[Source] = [
             print_tile(call.kernel, unit) if tiles_apply(call.kernel) else print_kernel(call.kernel, CPU)

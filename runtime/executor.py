@@ -27,12 +27,14 @@ from functools import cache
 import numpy as np
 
 from graphc.dtypes import INT64
+from graphc.errors import DeclarationError
 from graphc.frontend.state import aligned_empty
+from graphc.origin import user_location
 from graphc.passes.source import Source
 from graphc.runtime.compilation import compile_sources
 from graphc.runtime.engine import Engine
 
-__all__ = ["MOST_THREADS", "THREADS_VARIABLE", "Executor", "default_threads", "executor_for"]
+__all__ = ["MOST_THREADS", "THREADS_VARIABLE", "Executor", "default_threads", "executor_for", "thread_count"]
 
 THREADS_VARIABLE = "GRAPHC_NUM_THREADS"
 """The environment variable that sets how many threads run a program."""
@@ -121,6 +123,21 @@ def default_threads() -> int:
         return min(int(named), MOST_THREADS)
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(available, MOST_THREADS)
+
+
+def thread_count(asked: int | None) -> int:
+    """The number of threads that a program gets: as asked, at most 48; DeclarationError for less than one."""
+    if asked is None:
+        return default_threads()
+    if asked < 1:
+        raise DeclarationError(
+            "a program needs a thread",
+            at=str(user_location()),
+            expected="threads of at least 1",
+            got=str(asked),
+            way_out="threads=None takes all processors",
+        )
+    return min(asked, MOST_THREADS)
 
 
 @cache

@@ -19,6 +19,7 @@ from graphc.passes.naming import NameUniquely
 from graphc.passes.pipeline import run_pipeline
 from graphc.runtime.executable import Executable
 from graphc.runtime.feeds import prepare_feed
+from graphc.runtime.report import program_source
 
 __all__ = ["Function", "bind_cells", "function"]
 
@@ -79,6 +80,10 @@ class Function:
     def program(self) -> Program:
         """The kernel calls and the memory plan."""
         return self._executable.program
+
+    def source(self, target: str = "cpu") -> str:
+        """The generated program as Python source. target: "cpu", or "cuda" as numba-cuda would compile it."""
+        return program_source(self.program, self.graph.name, target)
 
     def __call__(self, *args: object, **named: object) -> object:
         """Compute the outputs; FeedError for arrays that do not fit."""

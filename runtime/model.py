@@ -198,7 +198,7 @@ class Model:
         executable = self.executable("predict")
         columns = ArrayData.of(executable.program.graph.inputs, data)
         parts: dict[str, list[Array]] = {}
-        for batch in columns.batches(batch_size):
+        for batch in columns.batches(batch_size) if columns.count else [columns.columns]:
             arrays, sizes = prepare_feed(executable.program.graph.inputs, batch)
             for key, value in executable.run(arrays, sizes).items():
                 parts.setdefault(key, []).append(value)
@@ -219,9 +219,12 @@ class Model:
         """
         return report_of(self, feed, batch, timed)
 
-    def source(self, mode: str = "train") -> str:
-        """The generated program of a mode as Python source: each kernel with what it computes and for which line."""
-        return program_source(self.executable(mode).program, f"{self.name}, {mode}")
+    def source(self, mode: str = "train", target: str = "cpu") -> str:
+        """The generated program of a mode as Python source: each kernel with what it computes and for which line.
+
+        target: "cpu", or "cuda" for the same kernels as numba-cuda would compile them.
+        """
+        return program_source(self.executable(mode).program, f"{self.name}, {mode}", target)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write all states and the position to a safetensors file, as a whole or not at all."""

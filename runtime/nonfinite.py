@@ -36,7 +36,7 @@ def explain_non_finite(graph: Graph, feed: Mapping[str, Array], states: Mapping[
     run_graph(resolved, feed, values, watch)
     if not found:
         return NonFiniteError(
-            "the loss is not finite, though the reference interpreter finds all values finite",
+            "the loss or a new state is not finite, though the reference interpreter finds all values finite",
             way_out="float32 overflowed where the kernels order operations differently; use float64 to look closer",
         )
     return _error(found[0], seen)

@@ -10,10 +10,11 @@ import numpy as np
 
 from graphc.dims import Dim, Size, evaluate
 from graphc.dtypes import DType
+from graphc.errors import DeclarationError
 from graphc.graph import Graph
 from graphc.passes.build import Program
 from graphc.passes.lower import KernelCall
-from graphc.passes.source import CPU, print_function, print_kernel
+from graphc.passes.source import CPU, CUDA, print_function, print_kernel
 from graphc.passes.spaces import cone
 from graphc.runtime.executable import Executable
 from graphc.runtime.feeds import prepare_feed
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 __all__ = ["profile", "program_source", "report_of"]
 
 _REPEATS = 30
+_TARGETS = {
+    "cpu": (CPU, "printed as numba compiles them for the CPU"),
+    "cuda": (CUDA, "printed as numba-cuda would compile them"),
+}
 
 
 def report_of(model: Model, feed: Mapping[str, object] | None, batch: int, timed: bool) -> str:
@@ -109,15 +114,18 @@ def profile(executable: Executable, inputs: Mapping[str, Array], sizes: Mapping[
     return best
 
 
-def program_source(program: Program, title: str) -> str:
+def program_source(program: Program, title: str, target: str = "cpu") -> str:
     """All kernels of a program as Python source, each headed by what it computes and the user's lines."""
+    if target not in _TARGETS:
+        raise DeclarationError(f"there is no target {target!r}", expected=", ".join(_TARGETS), got=target)
+    dialect, how = _TARGETS[target]
     names = number_nodes(program.graph)
     stored = {node for call in program.calls for node in call.nodes}
-    parts = [f"# {title}: {len(program.calls)} kernel calls, printed as numba compiles them for the CPU"]
+    parts = [f"# {title}: {len(program.calls)} kernel calls, {how}"]
     functions: dict[tuple[str, DType], None] = {}
     known: dict[str, int] = {}
     for number, call in enumerate(program.calls, 1):
-        source = print_kernel(call.kernel, CPU)
+        source = print_kernel(call.kernel, dialect)
         for function in source.functions:
             functions.setdefault(function)
         header = [f"# call {number}: {', '.join(map(str, call.arguments))}"]

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from tqdm import tqdm
 
 from graphc.errors import DeclarationError, NonFiniteError
@@ -138,15 +139,20 @@ class _Loop:
         before = self._copy_states() if self.check_finite else {}
         arrays, sizes = prepare_feed(self.executable.program.graph.inputs, batch)
         logs = {key: float(value) for key, value in self.executable.run(arrays, sizes).items()}
-        if self.check_finite and not isfinite(logs["loss"]):
+        if self.check_finite and not (isfinite(logs["loss"]) and self._states_stayed_finite(before)):
             raise self._non_finite(batch, before)
         return logs
+
+    def _states_stayed_finite(self, before: Mapping[str, Array]) -> bool:
+        """False if the step spoilt a state: a gradient may be NaN where the loss is a number."""
+        spoilt = (name for name, cell in self.model.cells.items() if not np.isfinite(cell.array).all())
+        return not any(np.isfinite(before[name]).all() for name in spoilt)
 
     def _copy_states(self) -> dict[str, Array]:
         return {name: cell.array.copy() for name, cell in self.model.cells.items()}
 
     def _non_finite(self, batch: Mapping[str, Array], before: Mapping[str, Array]) -> NonFiniteError:
-        """The error for a loss that is not finite; states go back to what they were before the step."""
+        """The error for a loss or state that is not finite; states go back to what they were before the step."""
         for name, value in before.items():
             self.model.cells[name].set(value)
         return explain_non_finite(self.model.backward, batch, before)

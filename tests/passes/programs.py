@@ -1,0 +1,50 @@
+"""Small programs whose generated source the golden files hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import graphc as gc
+from graphc import layers, losses, optimizers
+
+
+def softmax() -> gc.Function:
+    x = gc.input("x", shape=("batch", 10))
+    return gc.function([x], gc.softmax(x, axis=1), name="softmax")
+
+
+def reductions() -> gc.Function:
+    x = gc.input("x", shape=("batch", 100))
+    wanted = {
+        "all": gc.sum(x * x),
+        "rows": gc.max(x, axis=1),
+        "columns": gc.mean(x, axis=0),
+        "best": gc.argmax(x, axis=1),
+    }
+    return gc.function([x], wanted, name="reductions")
+
+
+def movement() -> gc.Function:
+    x = gc.input("x", shape=(6, 8))
+    index = gc.input("index", shape=("n",), dtype="int64")
+    joined = gc.concatenate([gc.pad(x, [(0, 0), (1, 2)]), x[:, ::-1]], axis=1)
+    wanted = {"joined": joined, "rows": gc.take(x, index), "added": gc.grad(gc.take(x, index).sum(), wrt=[x])[0]}
+    return gc.function([x, index], wanted, name="movement")
+
+
+def classifier() -> gc.Model:
+    image = gc.input("image", shape=("batch", 64))
+    label = gc.input("label", shape=("batch",), dtype="int64")
+    network = layers.Sequential(
+        [layers.Dense(32, activation="relu"), layers.Dropout(0.5), layers.Dense(10)], name="classifier"
+    )
+    loss = losses.softmax_cross_entropy(network(image), label)
+    return gc.compile(loss, optimizer=optimizers.Adam(1e-3), name="classifier")
+
+
+PROGRAMS: dict[str, Callable[[], gc.Function | gc.Model]] = {
+    "softmax": softmax,
+    "reductions": reductions,
+    "movement": movement,
+    "classifier": classifier,
+}

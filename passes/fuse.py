@@ -21,7 +21,7 @@ from graphc.ops.leaves import Constant, Input, Leaf, State
 from graphc.ops.movement import BroadcastInDim, Reshape
 from graphc.ops.reduction import ArgMax, Reduce
 from graphc.passes.merge import merge_groups
-from graphc.passes.spaces import MAPPED, Space, index_space, is_fold, operation_count
+from graphc.passes.spaces import MAPPED, Space, cone, index_space, is_fold, operation_count
 from graphc.passes.terms import Index
 from graphc.passes.views import base_of, reshape_place
 
@@ -62,10 +62,13 @@ class Fuse:
 
     def __call__(self, graph: Graph) -> Fusion:
         """The fusion of a graph."""
-        stored = _StoreDecision(self, graph).stored
+        decision = _StoreDecision(self, graph)
+        stored = decision.stored
         groups = [Group((node,), _kind(node, stored)) for node in graph.nodes if node in stored]
         if self.enabled:
             merged = merge_groups([group.roots for group in groups], stored, self.largest)
+            stored -= _read_inside_only(merged, stored) - decision.must
+            merged = [tuple(root for root in roots if root in stored) for roots in merged]
             groups = [Group(roots, _kind(roots[0], stored, roots)) for roots in merged]
         checks = [Group((node,), "check") for node in graph.nodes if isinstance(node.op, CheckRange)]
         return Fusion((*checks, *groups), frozenset(stored))
@@ -137,6 +140,16 @@ class _StoreDecision:
             return False
         last = reader.inputs[0].type.shape[-1]
         return not (isinstance(last, int) and last <= self.options.long_row)
+
+
+def _read_inside_only(groups: Sequence[Sequence[Node]], stored: Collection[Node]) -> set[Node]:
+    """Stored nodes that no kernel but their own reads; they need no memory."""
+    readers: dict[Node, set[int]] = {}
+    for number, roots in enumerate(groups):
+        for node in cone(roots, stored):
+            for source in node.inputs:
+                readers.setdefault(source, set()).add(number)
+    return {node for number, roots in enumerate(groups) for node in roots if readers.get(node) == {number}}
 
 
 def _read_as_a_whole(graph: Graph) -> set[Node]:

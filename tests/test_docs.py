@@ -81,6 +81,7 @@ def test_public_names_exist_and_are_the_ones_that_type_checkers_see() -> None:
         getattr(gc, missing)
 
 
+@pytest.mark.filterwarnings("ignore:.*graphc's own layout:UserWarning")  # where Graphviz is not installed
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_python_blocks_of_page_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)

@@ -41,6 +41,7 @@ def natural_dtype(value: object) -> DType:
             "a constant is made of numbers of graphc's element types",
             expected="floats of 32 or 64 bits, integers or truth values",
             got=f"{array.dtype} in {repr(value)[:60]}",
+            at=str(user_location()),
         )
     if isinstance(value, (np.ndarray, np.generic)) and array.dtype.name in ("float64", "int32"):
         return as_dtype(array.dtype.name)
@@ -66,9 +67,14 @@ def data_beside(value: object, other: DType) -> Node:
     kind = natural_dtype(value)
     if kind.is_float:
         return constant_node(value, other if other.is_float else FLOAT32)
-    return constant_node(
-        value, INT64 if kind.is_integer and other == BOOL else other if np.asarray(value).ndim == 0 else kind
-    )
+    array = np.asarray(value)
+    fits = array.ndim == 0 and (kind == BOOL or other.is_float or (other.is_integer and _holds(other, int(array))))
+    return constant_node(value, other if fits else kind)
+
+
+def _holds(dtype: DType, number: int) -> bool:
+    limits = np.iinfo(dtype.name)
+    return bool(limits.min <= number <= limits.max)
 
 
 def broadcast_shapes(shapes: Sequence[Shape]) -> Shape | None:

@@ -16,6 +16,7 @@ import numpy as np
 
 from graphc.dtypes import UINT64
 from graphc.errors import DeclarationError
+from graphc.origin import user_location
 from graphc.philox import normal64, stream_key, uniform64
 from graphc.scalar import Array, NumpyScalars
 
@@ -245,6 +246,17 @@ def as_initializer(value: object) -> Initializer:
         if value in _BY_NAME:
             return _BY_NAME[value]
         raise DeclarationError(
-            f"there is no initializer {value!r}", expected="one of " + ", ".join(_BY_NAME), got=repr(value)
+            f"there is no initializer {value!r}",
+            at=str(user_location()),
+            expected="one of " + ", ".join(_BY_NAME),
+            got=repr(value),
+        )
+    if np.asarray(value).dtype.kind not in "fiub":
+        raise DeclarationError(
+            "this is no initial value",
+            at=str(user_location()),
+            expected="a number, an array, a name or an initializer from gc.initializers",
+            got=repr(value),
+            way_out="write a function of a shape as a subclass of gc.initializers.Initializer",
         )
     return Constant(value)

@@ -45,11 +45,17 @@ def _chosen_classes(name: str, scores: Tensor, labels: Tensor) -> Tensor:
             f"{name}: class labels are integers",
             at=str(user_location()),
             facts=[("scores", describe(scores.node)), ("labels", describe(labels.node))],
-            expected=f"int32 or int64 labels, or {scores.type} of class probabilities",
+            expected="int32 or int64",
             got=str(labels.type),
         )
     if not scores.ndim or not isinstance(scores.shape[-1], int):
-        raise ShapeError(f"{name}: the scores need a fixed number of classes", got=str(scores.type))
+        raise ShapeError(
+            f"{name}: the scores need a fixed number of classes",
+            at=str(user_location()),
+            facts=[("scores", describe(scores.node))],
+            expected="[..., classes] with an integer",
+            got=str(scores.type),
+        )
     _same_shape(name, scores, labels, scores.shape[:-1])
     places = iota(scores.shape, axis=-1, dtype=labels.dtype)
     inside: Tensor = expand_dims(check_range(labels, 0, scores.shape[-1]), -1) == places

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from graphc.errors import DTypeError
+from graphc.errors import DTypeError, ShapeError
 from graphc.frontend.tensor import Tensor, TensorLike, as_tensor
 from graphc.node import describe
+from graphc.op import size_text
 from graphc.origin import scope, user_location
 
 __all__ = ["accuracy"]
@@ -26,6 +27,14 @@ def accuracy(logits: TensorLike, labels: TensorLike) -> Tensor:
             at=str(user_location()),
             facts=[("labels", describe(target.node))],
             expected="int32 or int64",
+            got=str(target.type),
+        )
+    if not scores.ndim or target.shape != scores.shape[:-1]:
+        raise ShapeError(
+            "accuracy: the labels do not fit the logits",
+            at=str(user_location()),
+            facts=[("logits", describe(scores.node)), ("labels", describe(target.node))],
+            expected=f"labels of shape {size_text(scores.shape[:-1])}" if scores.ndim else "logits [..., classes]",
             got=str(target.type),
         )
     with scope("accuracy"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isinf
 
 from graphc.errors import DeclarationError
 from graphc.frontend.elementwise import abs, isfinite, stop_gradient
@@ -87,7 +88,7 @@ def argmax(x: TensorLike, axis: int | None = None) -> Tensor:
 
 
 def norm(x: TensorLike, order: float = 2, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The p-norm (sum |x|**p)**(1/p) over axes (all if None), for p of at least 1.
+    """The p-norm (sum |x|**p)**(1/p) over axes (all if None), for p of at least 1; of order infinity max |x|.
 
     Where all elements are 0 the derivative does not exist and is taken as 0.
 
@@ -103,6 +104,8 @@ def norm(x: TensorLike, order: float = 2, axis: Axis = None, keepdims: bool = Fa
     size = abs(value)
     if order == 1:
         return size.sum(axis, keepdims)
+    if isinf(order):
+        return size.max(axis, keepdims)
     total = (value * value if order == 2 else size ** float(order)).sum(axis, keepdims)
     nothing = total.equals(0.0)
     safe = nothing.where(1.0, total)  # the root's derivative at 0 is infinite

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -18,6 +17,7 @@ from graphc.frontend.initializers import Initializer, Stream, Zeros, as_initiali
 from graphc.frontend.tensor import Tensor
 from graphc.literal import Literal
 from graphc.node import Node, apply
+from graphc.op import size_text
 from graphc.ops.leaves import Constant, Input, State
 from graphc.origin import Origin, current_scope, derived_from, user_location
 from graphc.scalar import Array
@@ -79,7 +79,12 @@ class Cell:
         shape = tuple(size for size in self.type.shape if isinstance(size, int))
         array = np.asarray(value)
         if array.shape != shape:
-            raise ShapeError("the value has another shape than the state", expected=str(shape), got=str(array.shape))
+            raise ShapeError(
+                "the value has another shape than the state",
+                at=str(user_location()),
+                expected=size_text(shape),
+                got=size_text(array.shape),
+            )
         if self._array is None:
             self._array = aligned_empty(shape, self.type.dtype.numpy)
         self._array[...] = array
@@ -171,7 +176,7 @@ def constant(value: object, dtype: object | None = None) -> Tensor:
 
 def parameter(
     shape: object,
-    initializer: Initializer | str | Callable[..., Array] | Array | float = "glorot_uniform",
+    initializer: Initializer | str | Array | float = "glorot_uniform",
     name: str = "parameter",
     dtype: object = FLOAT32,
     trainable: bool = True,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from types import EllipsisType
 
+import numpy as np
+
 from graphc.dims import Shape, Size
 from graphc.errors import DeclarationError, ShapeError
 from graphc.node import Node, apply, describe
@@ -42,7 +44,10 @@ def subscript(node: Node, key: Part | tuple[Part, ...]) -> Node:
     consumed = sum(part is not None and part is not Ellipsis for part in parts)
     if consumed > node.type.rank:
         raise _error(node, f"{consumed} subscripts for {node.type.rank} dimensions")
-    if Ellipsis not in [part for part in parts if part is None or part is Ellipsis]:
+    ellipses = sum(part is Ellipsis for part in parts)
+    if ellipses > 1:
+        raise _error(node, "a subscript has one ... at most")
+    if not ellipses:
         parts.append(Ellipsis)
     plan = _Plan()
     axis = 0
@@ -72,7 +77,7 @@ def _one_axis(node: Node, plan: _Plan, axis: int, part: object) -> None:
         else:
             _slice(plan, axis, part, _known(node, axis, size))
         return
-    if not hasattr(part, "__index__") or isinstance(part, bool):
+    if not hasattr(part, "__index__") or isinstance(part, bool) or (isinstance(part, np.ndarray) and part.ndim):
         raise DeclarationError(
             f"{part!r} is no subscript of a tensor",
             at=str(user_location()),

@@ -10,14 +10,7 @@ import numpy as np
 from graphc.dims import Dim, Shape, Size, as_size, divide, product
 from graphc.dtypes import FLOAT32, INT64, DType, as_dtype
 from graphc.errors import DeclarationError, ShapeError
-from graphc.frontend.broadcasting import (
-    broadcast_to,
-    cast_to,
-    constant_node,
-    data_beside,
-    match_operands,
-    select_nodes,
-)
+from graphc.frontend.broadcasting import broadcast_to, cast_to, constant_node, data_beside, match_operands, select_nodes
 from graphc.frontend.linear import matmul_nodes
 from graphc.frontend.subscript import Part, subscript
 from graphc.node import Node, apply, describe
@@ -99,7 +92,12 @@ class Tensor:
 
     def __len__(self) -> int:
         if not self.shape or not isinstance(self.shape[0], int):
-            raise DeclarationError("this tensor has no length that is known here", got=str(self.type))
+            raise DeclarationError(
+                "this tensor has no length that is known here",
+                at=str(user_location()),
+                facts=[("operand", describe(self.node))],
+                way_out="work on whole tensors; gc.dim_size(x, axis) is a size as a tensor",
+            )
         return self.shape[0]
 
     def __iter__(self) -> Any:
@@ -140,11 +138,19 @@ class Tensor:
             return (self / other).floor()
         return self._binary(arithmetic.FloorDivide(), other)
 
+    def __rfloordiv__(self, other: TensorLike, /) -> Tensor:
+        """The quotient rounded down, operands swapped."""
+        return as_tensor(other, self.dtype) // self
+
     def __mod__(self, other: TensorLike, /) -> Tensor:
         """The remainder with the sign of the divisor."""
         if self.dtype.is_float or as_tensor(other, self.dtype).dtype.is_float:
             return self - (self / other).floor() * other
         return self._binary(arithmetic.Remainder(), other)
+
+    def __rmod__(self, other: TensorLike, /) -> Tensor:
+        """The remainder, operands swapped."""
+        return as_tensor(other, self.dtype) % self
 
     def __pow__(self, other: TensorLike, /) -> Tensor:
         """The power; of integers by a whole number at least 0 it stays an integer."""
@@ -212,6 +218,8 @@ class Tensor:
     def __xor__(self, other: TensorLike, /) -> Tensor:
         """Logical exclusive or of truth values."""
         return self._binary(comparison.LogicalXor(), other)
+
+    __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
 
     def __invert__(self) -> Tensor:
         """Logical not of truth values."""
@@ -304,9 +312,7 @@ class Tensor:
         """The arithmetic mean over axes (all if None), in float32 unless the tensor is float64."""
         value = self if self.dtype.is_float else self.cast(FLOAT32)
         count = product(self.shape[number] for number in self._axes(axis))
-        if isinstance(count, int):
-            return value.sum(axis, keepdims) / float(count)
-        return value.sum(axis, keepdims) / Tensor(apply(DimSize(count))).cast(value.dtype)
+        return value.sum(axis, keepdims) / as_tensor(count, value.dtype)
 
     def var(self, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Tensor:
         """The variance over axes (all if None), divided by the number of elements: mean((x - mean(x))**2)."""
@@ -327,7 +333,6 @@ class Tensor:
                 at=str(user_location()),
                 facts=[("operand", describe(self.node))],
                 expected="sizes whose product is the number of elements, with at most one -1",
-                got=str(tuple(map(str, wanted))),
             )
         result = tuple(missing if size is None else size for size in sizes)
         return self if result == self.shape else self._make(movement.Reshape(result))
@@ -428,11 +433,8 @@ class Tensor:
     def _reduce(self, op: Reduction, axis: int | Sequence[int] | None, keepdims: bool) -> Tensor:
         axes = tuple(sorted(self._axes(axis)))
         reduced = self._make(op(axes))
-        return (
-            reduced.reshape(tuple(1 if n in axes else size for n, size in enumerate(self.shape)))
-            if keepdims
-            else reduced
-        )
+        kept = tuple(1 if number in axes else size for number, size in enumerate(self.shape))
+        return reduced.reshape(kept) if keepdims else reduced
 
 
 Reduction = Callable[[tuple[int, ...]], reduction.Reduce]

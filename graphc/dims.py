@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from graphc.dtypes import DTYPES
 from graphc.errors import DeclarationError, ShapeError
+from graphc.origin import user_location
 
 __all__ = ["Dim", "Shape", "Size", "as_size", "divide", "evaluate", "multiply", "product", "symbols_of"]
 
@@ -54,6 +55,7 @@ def as_size(value: object) -> Size:
                 f"{value!r} cannot name a dimension",
                 expected="a name of letters, digits and underscores that the text form does not use itself",
                 got=repr(value),
+                at=str(user_location()),
                 way_out='name it "batch", "time" or the like',
             )
         return Dim(1, (value,))
@@ -65,6 +67,7 @@ def as_size(value: object) -> Size:
         "a dimension is an integer of at least 0 or a name",
         expected='an integer such as 64 or a name such as "batch"',
         got=repr(value),
+        at=str(user_location()),
     )
 
 

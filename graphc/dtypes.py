@@ -12,6 +12,7 @@ from typing import cast
 import numpy as np
 
 from graphc.errors import DTypeError
+from graphc.origin import user_location
 
 __all__ = [
     "BOOL",
@@ -95,6 +96,7 @@ def as_dtype(dtype: object) -> DType:
         f"{name!r} is not an element type of graphc",
         expected="one of " + ", ".join(known.name for known in DTYPES),
         got=name,
+        at=str(user_location()),
         way_out="name one of these, or convert the data with numpy's astype first",
     )
 

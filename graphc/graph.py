@@ -81,12 +81,12 @@ class Graph:
         """All nodes, each after its inputs."""
         return tuple(toposort(self.roots))
 
-    @property
+    @cached_property
     def inputs(self) -> tuple[Node, ...]:
         """The input nodes, in the order of their first use."""
         return tuple(node for node in self.nodes if isinstance(node.op, Input))
 
-    @property
+    @cached_property
     def states(self) -> tuple[Node, ...]:
         """The state nodes, in the order of their first use."""
         return tuple(node for node in self.nodes if isinstance(node.op, State))

@@ -16,12 +16,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from graphc.dtypes import BOOL, FLOAT64, INT32, DType
+from graphc.dtypes import BOOL, DTYPES, FLOAT64, INT32, UINT32, UINT64, DType
 
 __all__ = ["CountedScalars", "NumpyScalars", "Scalars", "Table", "fma_in_double", "register_function"]
 
@@ -256,14 +257,18 @@ _NUMPY: dict[str, Callable[..., Array]] = {
 }
 
 
+@cache
+def _element_type(dtype: np.dtype[np.generic]) -> DType:
+    """The element type of numpy's; kept, since drawing random numbers asks for it hundreds of times."""
+    return next(known for known in (*DTYPES, UINT32, UINT64) if known.name == dtype.name)
+
+
 class NumpyScalars(Scalars[Array]):
     """Computes with numpy arrays, operation by operation as a compiled kernel does."""
 
     def dtype(self, x: Array) -> DType:
         """The element type of an array."""
-        from graphc.dtypes import DTYPES, UINT32, UINT64
-
-        return next(known for known in (*DTYPES, UINT32, UINT64) if known.name == x.dtype.name)
+        return _element_type(x.dtype)
 
     def constant(self, value: float, dtype: DType) -> Array:
         """A 0-d array."""

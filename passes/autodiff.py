@@ -16,7 +16,7 @@ from graphc.node import Node, describe
 from graphc.origin import Origin, derived_from, user_location
 from graphc.passes.stabilise import stabilise_for_gradient
 
-__all__ = ["differentiate", "grad", "start_of"]
+__all__ = ["check_request", "differentiate", "grad", "start_of"]
 
 
 Watch = Callable[[Node, Node, Node], None]
@@ -101,7 +101,7 @@ def grad(
     (12.0, 12.0)
     """
     targets = [wrt] if isinstance(wrt, Tensor) else list(wrt)
-    _check(loss, targets, upstream, unused)
+    check_request(loss, targets, upstream, unused)
     start, nodes = loss.node, [target.node for target in targets]
     if stabilise:
         start, nodes = stabilise_for_gradient(start, nodes)
@@ -123,7 +123,10 @@ def grad(
     return results[0] if isinstance(wrt, Tensor) else results
 
 
-def _check(loss: Tensor, targets: Sequence[Tensor], upstream: TensorLike | None, unused: str) -> None:
+def check_request(
+    loss: Tensor, targets: Sequence[Tensor], upstream: TensorLike | None = None, unused: str = "error"
+) -> None:
+    """Refuse a loss or tensors that have no derivatives, and options that ``grad`` does not know."""
     at = str(user_location())
     if not loss.dtype.is_float:
         raise DTypeError(

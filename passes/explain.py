@@ -10,7 +10,7 @@ from graphc.frontend.tensor import Tensor
 from graphc.graph import Graph, toposort
 from graphc.node import Node, describe
 from graphc.origin import user_location
-from graphc.passes.autodiff import differentiate, start_of
+from graphc.passes.autodiff import check_request, differentiate, start_of
 from graphc.passes.formula import Formulas, symbol_in_latex
 from graphc.passes.naming import NameUniquely
 from graphc.passes.rules.algebra import ALGEBRA
@@ -104,8 +104,8 @@ def explain(loss: Tensor, wrt: Tensor) -> Explanation:
     The derivative of loss by x : f32[]
     <BLANKLINE>
     Values on the way
-      v1   = x + y  : f32[]
-      loss = v1 * x : f32[]
+      v1   = x + y  : f32[]  ...
+      loss = v1 * x : f32[]  ...
     <BLANKLINE>
     Paths from loss to x: 2
       loss <- v1 <- x
@@ -117,6 +117,7 @@ def explain(loss: Tensor, wrt: Tensor) -> Explanation:
       d_x    = v1   : f32[]  through multiply
              + d_v1 : f32[]  through add
     """
+    check_request(loss, [wrt])
     start, (target,) = stabilise_for_gradient(loss.node, [wrt.node])
     named = NameUniquely().replacements(Graph((("loss", start), ("wrt", target))))
     return _Derivation(named[start], named[target]).explanation()
@@ -216,8 +217,10 @@ class _Derivation:
 
     def _part(self, node: Node, reader: Node, part: Node, first: bool) -> Step:
         names = dict(self.names)
-        if splat_value(self.totals[reader]) is None:  # a number is written as such, also where it means something else
-            names[self.totals[reader]] = f"d_{self.names[reader]}"
+        total = self.totals[reader]
+        # A number is written as such, and a value by its own name, also where they happen to be this derivative.
+        if splat_value(total) is None and (part is total or total not in names):
+            names[total] = f"d_{self.names[reader]}"
         text, latex = (Formulas(names, style).text(part) for style in (False, True))
         return Step(f"d_{self.names[node]}" if first else "", text, latex, str(node.type), f"through {reader.op.name}")
 

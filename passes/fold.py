@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from graphc.errors import GraphcError
 from graphc.graph import Graph, rebuild
 from graphc.literal import Literal
 from graphc.node import Node, apply
@@ -14,6 +16,7 @@ from graphc.ops.comparison import Select
 from graphc.ops.leaves import Constant, Leaf
 from graphc.ops.movement import BroadcastInDim
 from graphc.rewrite import splat_value
+from graphc.scalar import Array
 
 __all__ = ["Fold"]
 
@@ -45,15 +48,19 @@ class Fold:
         small = isinstance(node.type.elements, int) and node.type.elements <= self.limit
         if small and all(isinstance(source.op, Constant) for source in node.inputs):
             values = [source.op.value.array for source in node.inputs if isinstance(source.op, Constant)]
-            return _constant(node.op.reference(*values), node)
+            return _computed(node, values)
         return node
 
     def _uniform(self, node: Node) -> Node:
         numbers = [np.asarray(splat_value(source), source.type.dtype.numpy) for source in node.inputs]
-        with np.errstate(all="ignore"):
-            scalar = _constant(node.op.reference(*numbers), node)
+        scalar = _computed(node, numbers)
         return apply(BroadcastInDim(node.type.shape, ()), scalar) if node.type.shape else scalar
 
 
-def _constant(value: object, node: Node) -> Node:
+def _computed(node: Node, values: Sequence[Array]) -> Node:
+    try:
+        with np.errstate(all="ignore"):
+            value = node.op.reference(*values)
+    except GraphcError as error:
+        raise error.located(str(node.origin.location)) from None
     return apply(Constant(Literal.of(value, node.type.dtype)))

@@ -115,20 +115,27 @@ def check_plan(plan: MemoryPlan, calls: Sequence[KernelCall], sizes: Mapping[str
     total = plan.arena_bytes(sizes)
     owner: dict[tuple[int, int], Storage] = {}
     for number, call in enumerate(calls):
+        spans = {s: _span(s, offsets, sizes) for s in call.arguments if s.kind == "temporary"}
         for storage, buffer in zip(call.arguments, call.kernel.buffers, strict=True):
-            if storage.kind != "temporary":
+            if storage not in spans:
                 continue
-            start = offsets[storage]
-            end = start + evaluate(storage.type.elements, sizes) * storage.type.dtype.itemsize
+            start, end = spans[storage]
             if start % ALIGNMENT or end > total:
                 raise _fault(number, call, storage, "lies outside the arena or off its alignment")
             if buffer.written:
+                if any(low < end and start < high for other, (low, high) in spans.items() if other != storage):
+                    raise _fault(number, call, storage, "is written over another buffer of the same call")
                 owner = {
                     place: who for place, who in owner.items() if place[1] <= start or end <= place[0] or who == storage
                 }
                 owner[start, end] = storage
             elif end > start and owner.get((start, end)) != storage:
                 raise _fault(number, call, storage, "is read after its memory was given to another")
+
+
+def _span(storage: Storage, offsets: Mapping[Storage, int], sizes: Mapping[str, int]) -> tuple[int, int]:
+    start = offsets[storage]
+    return start, start + evaluate(storage.type.elements, sizes) * storage.type.dtype.itemsize
 
 
 def _fault(number: int, call: KernelCall, storage: Storage, what: str) -> VerificationError:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
+from graphc.errors import DeclarationError
 from graphc.graph import Graph, rebuild
-from graphc.node import Node, apply
-from graphc.ops.leaves import State
+from graphc.node import Node, apply, describe
+from graphc.ops.leaves import Input, State
 from graphc.ops.sampling import Random
+from graphc.origin import user_location
 
 __all__ = ["NameUniquely"]
 
@@ -28,7 +30,8 @@ class NameUniquely:
         return graph.map(self.replacements(graph))
 
     def replacements(self, graph: Graph) -> dict[Node, Node]:
-        """Old node -> new node, for all nodes."""
+        """Old node -> new node, for all nodes. Raises DeclarationError for two inputs of one name."""
+        _check_inputs(graph)
         taken: dict[type, set[str]] = {State: set(), Random: set()}
 
         def rename(node: Node) -> Node:
@@ -46,3 +49,17 @@ class NameUniquely:
             return apply(dataclasses.replace(op, label=label, serial=0), *node.inputs)
 
         return rebuild(graph.nodes, rename)
+
+
+def _check_inputs(graph: Graph) -> None:
+    first: dict[str, Node] = {}
+    for node in graph.inputs:
+        label = node.op.label if isinstance(node.op, Input) else ""
+        if first.setdefault(label, node) is not node:
+            raise DeclarationError(
+                f"two inputs are called {label!r}",
+                at=str(user_location()),
+                facts=[("first", describe(first[label])), ("second", describe(node))],
+                expected="one type for each name of an input",
+                way_out="give one of them another name",
+            )

@@ -1,9 +1,9 @@
-"""The second CPU printer: contractions as LLVM vector code, a register tile at a time.
+"""Contractions as LLVM vector code, a register tile at a time.
 
 A tile of rows and columns of the result stays in registers while the contracted position counts up; the left operand is
 read number by number and broadcast, the right one in vectors. Each element is one chain of fused multiply-adds in the
 order of the position, exactly as in the Python source of the same kernel, so tile sizes and threads never change a bit.
-The loop programs of other kernels are printed as Python source only; their vector printer belongs beside this one.
+``graphc.passes.vector`` prints the other kernels.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from graphc.dims import Dim, Size
+from graphc.passes.llvm import Assembly, argument_list, kernel_header, size_argument
 from graphc.passes.loops import Contraction, Kernel
 from graphc.passes.source import Source
 
@@ -55,10 +55,11 @@ def print_tile(kernel: Kernel, unit: VectorUnit) -> Source:
     return Source(kernel.name, _TilePrinter(kernel, contraction, unit).text(), (), (), "llvm")
 
 
-class _TilePrinter:
+class _TilePrinter(Assembly):
     """Writes the module: one function a tile shape, and the kernel that walks over the result."""
 
     def __init__(self, kernel: Kernel, contraction: Contraction, unit: VectorUnit) -> None:
+        super().__init__()
         self.kernel, self.c = kernel, contraction
         self.bits = contraction.dtype.bits
         self.scalar = "float" if self.bits == 32 else "double"
@@ -71,49 +72,10 @@ class _TilePrinter:
         self.vectors = 1 if needed == 1 else 3 if needed == 3 else 2
         self.rows = (unit.registers - 2 - self.vectors) // self.vectors
         self.rows = min(self.rows, 24) // 2 * 2
-        self.lines: list[str] = []
-        self.count = 0
 
-    # Small parts.
-    def new(self) -> str:
-        self.count += 1
-        return f"%v{self.count}"
-
-    def emit(self, text: str) -> str:
-        """A line that defines a value; returns the value."""
-        name = self.new()
-        self.lines.append(f"  {name} = {text}")
-        return name
-
-    def do(self, text: str) -> None:
-        self.lines.append(f"  {text}")
-
-    def label(self, name: str) -> None:
-        self.lines.append(f"{name}:")
-
-    def size(self, size: Size) -> str:
-        """A size as an operand: a number, or a product of the kernel's integer arguments."""
-        if not isinstance(size, Dim):
-            return str(size)
-        value = str(size.factor)
-        for symbol in size.symbols:
-            argument = f"%size.{symbol.removeprefix('$')}"
-            value = argument if value == "1" else self.emit(f"mul i64 {value}, {argument}")
-        return value
-
-    def times(self, left: str, right: str) -> str:
-        if left.isdigit() and right.isdigit():
-            return str(int(left) * int(right))
-        if "0" in (left, right):
-            return "0"
-        return right if left == "1" else left if right == "1" else self.emit(f"mul i64 {left}, {right}")
-
-    def at(self, base: str, offset: str) -> str:
+    def spot(self, base: str, offset: str) -> str:
         """The address of an element at an offset from a base."""
-        return base if offset == "0" else self.emit(f"getelementptr {self.scalar}, ptr {base}, i64 {offset}")
-
-    def sizes(self) -> str:
-        return "".join(f"i64 %size.{name.removeprefix('$')}, " for name in self.kernel.sizes)
+        return self.at(self.scalar, base, offset)
 
     # Text.
     def text(self) -> str:
@@ -140,7 +102,7 @@ class _TilePrinter:
         masks = [min(self.lanes, columns - start) for start in range(0, columns, self.lanes)]
         cells = [(row, vector) for row in range(rows) for vector in range(vectors)]
         pointers = "ptr noalias %left, ptr noalias %right, ptr noalias %out"
-        self.lines.append(f"define internal void @tile_{rows}x{columns}({self.sizes()}{pointers}) {{")
+        self.lines.append(f"define internal void @tile_{rows}x{columns}({argument_list(self.kernel)}{pointers}) {{")
         self.label("start")
         depth = self.size(c.depth.extent)
         row_step, depth_step = self.size(c.left_strides[1]), self.size(c.left_strides[2])
@@ -162,9 +124,9 @@ class _TilePrinter:
             self.lines.append(
                 f"  {sums[cell]} = phi {self.vector} [ {zeros[cell]}, %start ], [ {results[cell]}, %loop ]"
             )
-        loaded = [self.load(self.at(right, str(v * self.lanes)), masks[v]) for v in range(vectors)]
+        loaded = [self.load(self.spot(right, str(v * self.lanes)), masks[v]) for v in range(vectors)]
         for row in range(rows):
-            number = self.emit(f"load {self.scalar}, ptr {self.at(left, row_offsets[row])}, align {self.bits // 8}")
+            number = self.emit(f"load {self.scalar}, ptr {self.spot(left, row_offsets[row])}, align {self.bits // 8}")
             first = self.emit(f"insertelement {self.vector} poison, {self.scalar} {number}, i64 0")
             spread = self.emit(
                 f"shufflevector {self.vector} {first}, {self.vector} poison, <{self.lanes} x i32> zeroinitializer"
@@ -185,7 +147,7 @@ class _TilePrinter:
             value = self.emit(f"phi {self.vector} [ zeroinitializer, %start ], [ {results[row, vector]}, %loop ]")
             zeros[row, vector] = value
         for row, vector in cells:
-            place = self.at(self.at("%out", self.times(str(row), out_step)), str(vector * self.lanes))
+            place = self.spot(self.spot("%out", self.times(str(row), out_step)), str(vector * self.lanes))
             self.store(zeros[row, vector], place, masks[vector])
         self.do("ret void")
         self.lines.append("}")
@@ -216,64 +178,36 @@ class _TilePrinter:
         """The kernel: for each batch index, block of columns, and block of rows, call the function of the tile."""
         c = self.c
         names = {buffer.name: f"%{buffer.name}" for buffer in self.kernel.buffers}
-        buffers = ", ".join(f"ptr noalias {names[buffer.name]}" for buffer in self.kernel.buffers)
-        self.lines.append(
-            f"define i32 @KERNEL(ptr %result, ptr %exception, i64 %part, i64 %parts, {self.sizes()}{buffers}) {{"
-        )
+        self.lines.append(kernel_header(self.kernel))
         self.label("entry")
         rows, batch = self.size(c.row.extent), self.size(c.batch.extent)
         split_batch = c.batch.extent != 1
         extent = batch if split_batch else rows
-        low = self.emit(f"sdiv i64 {self.times(extent, '%part')}, %parts")
-        next_part = self.emit("add i64 %part, 1")
-        high = self.emit(f"sdiv i64 {self.times(extent, next_part)}, %parts")
+        low, high = self.share(extent)
         block = self.vectors * self.lanes
         columns = [min(block, self.columns - start) for start in range(0, self.columns, block)]
         full = sum(width == block for width in columns)
         tail = columns[-1] if columns and columns[-1] != block else 0
 
         def one_matrix(index: str, first: str, last: str) -> None:
-            left = self.at(names[c.left], self.times(index, self.size(c.left_strides[0])))
-            right = self.at(names[c.right], self.times(index, self.size(c.right_strides[0])))
-            out = self.at(names[c.out], self.times(index, self.size(c.out_strides[0])))
+            left = self.spot(names[c.left], self.times(index, self.size(c.left_strides[0])))
+            right = self.spot(names[c.right], self.times(index, self.size(c.right_strides[0])))
+            out = self.spot(names[c.out], self.times(index, self.size(c.out_strides[0])))
             if full:
-                with_columns = self.loop("0", str(full), "columns")
-                start = self.times(next(with_columns), str(block))
-                self.rows_of_tiles(shapes, block, first, last, left, self.at(right, start), self.at(out, start))
-                next(with_columns, None)
+                with self.loop("0", str(full)) as number:
+                    start = self.times(number, str(block))
+                    self.rows_of_tiles(shapes, block, first, last, left, self.spot(right, start), self.spot(out, start))
             if tail:
                 start = str(full * block)
-                self.rows_of_tiles(shapes, tail, first, last, left, self.at(right, start), self.at(out, start))
+                self.rows_of_tiles(shapes, tail, first, last, left, self.spot(right, start), self.spot(out, start))
 
         if split_batch:
-            batches = self.loop(low, high, "batch")
-            one_matrix(next(batches), "0", rows)
-            next(batches, None)
+            with self.loop(low, high) as index:
+                one_matrix(index, "0", rows)
         else:
             one_matrix("0", low, high)
         self.do("ret i32 0")
         self.lines.append("}")
-
-    def loop(self, start: str, stop: str, name: str) -> Iterator[str]:
-        """A loop as a generator: yields the counter; what is emitted until it is resumed is the body."""
-        number = self.new()[2:]
-        before, head, body, after = (f"{name}.{part}.{number}" for part in ("before", "head", "body", "after"))
-        counter, following = self.new(), self.new()
-        latch = f"{name}.latch.{number}"
-        self.do(f"br label %{before}")
-        self.label(before)
-        self.do(f"br label %{head}")
-        self.label(head)
-        self.lines.append(f"  {counter} = phi i64 [ {start}, %{before} ], [ {following}, %{latch} ]")
-        inside = self.emit(f"icmp slt i64 {counter}, {stop}")
-        self.do(f"br i1 {inside}, label %{body}, label %{after}")
-        self.label(body)
-        yield counter
-        self.do(f"br label %{latch}")
-        self.label(latch)
-        self.lines.append(f"  {following} = add i64 {counter}, 1")
-        self.do(f"br label %{head}")
-        self.label(after)
 
     def rows_of_tiles(
         self, shapes: list[tuple[int, int]], width: int, first: str, last: str, left: str, right: str, out: str
@@ -285,13 +219,12 @@ class _TilePrinter:
             shapes.append((height, width))
             count = self.emit(f"sub i64 {last}, {row}")
             blocks = self.emit(f"sdiv i64 {count}, {height}")
-            tiles = self.loop("0", blocks, f"rows{height}")
-            here = self.emit(f"add i64 {row}, {self.times(next(tiles), str(height))}")
-            from_left = self.at(left, self.times(here, self.size(self.c.left_strides[1])))
-            to = self.at(out, self.times(here, self.size(self.c.out_strides[1])))
-            passed = "".join(f"i64 %size.{name.removeprefix('$')}, " for name in self.kernel.sizes)
-            self.do(f"call void @tile_{height}x{width}({passed}ptr {from_left}, ptr {right}, ptr {to})")
-            next(tiles, None)
+            with self.loop("0", blocks) as number:
+                here = self.plus(row, self.times(number, str(height)))
+                from_left = self.spot(left, self.times(here, self.size(self.c.left_strides[1])))
+                to = self.spot(out, self.times(here, self.size(self.c.out_strides[1])))
+                passed = "".join(f"i64 {size_argument(name)}, " for name in self.kernel.sizes)
+                self.do(f"call void @tile_{height}x{width}({passed}ptr {from_left}, ptr {right}, ptr {to})")
             row = self.emit(f"add i64 {row}, {self.times(blocks, str(height))}")
 
     def _heights(self) -> Sequence[int]:

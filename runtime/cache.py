@@ -2,9 +2,9 @@
 
     <folder>/<hash of source>-<hash of versions and processor>.o
 
-Files are written to a temporary name, synced and renamed, so a reader never sees half of one and two processes may
-compile the same kernel at once. A file that is broken is compiled again. Nothing in a file is executed on reading; the
-folder must belong to the user and be closed to others, or it is not used.
+Files are written to a temporary name and renamed, so a reader never sees half of one and two processes may compile the
+same kernel at once. A file that is broken, as a power failure may leave it, is compiled again. Nothing in a file is
+executed on reading; the folder must belong to the user and be closed to others, or it is not used.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import stat
 import tempfile
 import warnings
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import version
@@ -37,8 +38,10 @@ _GENERATORS = (
     "graphc.trigonometry",
     "graphc.passes.source",
     "graphc.passes.expressions",
+    "graphc.passes.terms",
     "graphc.runtime.intrinsics",
     "graphc.runtime.compiler",
+    "graphc.runtime.engine",
 )
 """Modules whose text decides what a source compiles to."""
 
@@ -96,18 +99,30 @@ class KernelCache:
             return
         try:
             handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
-            with os.fdopen(handle, "wb") as file:
-                file.write(code.to_bytes(kernel))
-            os.replace(temporary, path)
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(code.to_bytes(kernel))
+                os.replace(temporary, path)
+            except OSError:
+                Path(temporary).unlink(missing_ok=True)
+                raise
         except OSError as error:
             warnings.warn(f"graphc cannot keep a compiled kernel in {path.parent}: {error}", stacklevel=2)
 
     def entries(self) -> list[Path]:
         """The files of the cache, those unused longest first."""
+        return [path for _, path, _ in self._measured()]
+
+    def _measured(self) -> list[tuple[float, Path, int]]:
+        """When each file was last used, its path and its size; another process may remove some meanwhile."""
         if self.folder is None or not self.folder.is_dir():
             return []
-        known = [(path.stat().st_mtime, path) for path in self.folder.glob("*.o")]
-        return [path for _, path in sorted(known)]
+        found = []
+        for path in self.folder.glob("*.o"):
+            with suppress(FileNotFoundError):
+                known = path.stat()
+                found.append((known.st_mtime, path, known.st_size))
+        return sorted(found)
 
     def is_current(self, path: Path) -> bool:
         """True if this process could load a file: same versions, same processor."""
@@ -115,13 +130,13 @@ class KernelCache:
 
     def shrink(self) -> int:
         """Remove the files that were unused longest until the cache is within its limit; returns how many."""
-        entries = self.entries()
-        total = sum(path.stat().st_size for path in entries)
+        entries = self._measured()
+        total = sum(size for _, _, size in entries)
         removed = 0
-        for path in entries:
+        for _, path, size in entries:
             if total <= self.limit:
                 break
-            total -= path.stat().st_size
+            total -= size
             path.unlink(missing_ok=True)
             removed += 1
         return removed

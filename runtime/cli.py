@@ -127,8 +127,8 @@ def _train(options: argparse.Namespace) -> int:
     return train_run(
         task,
         folder,
-        epochs=options.epochs or task.epochs,
-        batch_size=options.batch_size or task.batch_size,
+        epochs=task.epochs if options.epochs is None else options.epochs,
+        batch_size=task.batch_size if options.batch_size is None else options.batch_size,
         resume=options.resume is not None,
         checkpoint_every=options.checkpoint_every,
         check_finite=options.check_finite,

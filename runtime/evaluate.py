@@ -13,6 +13,7 @@ from graphc.graph import Graph
 from graphc.interpret import interpret
 from graphc.node import Node
 from graphc.ops.leaves import Input
+from graphc.passes.naming import NameUniquely
 from graphc.runtime.feeds import prepare_feed
 from graphc.scalar import Array
 
@@ -40,16 +41,17 @@ def evaluate(values: Tensor | Sequence[Tensor], feed: Mapping[str, object] | Non
     """
     tensors = [values] if isinstance(values, Tensor) else list(values)
     graph = Graph(tuple((f"value{number}", tensor.node) for number, tensor in enumerate(tensors)))
+    named = NameUniquely().replacements(graph)  # so that values are those of a compiled program
     arrays, sizes = prepare_feed(graph.inputs, feed or {})
     known: dict[Node, Array] = {node: arrays[node.op.label] for node in graph.inputs if isinstance(node.op, Input)}
     for node in graph.states:
-        known[node] = np.zeros((), np.int64) if node in (SEED, STEP) else _value(node)
-    found = interpret([tensor.node for tensor in tensors], known, sizes)
-    results = [found[tensor.node] for tensor in tensors]
+        known[named[node]] = np.zeros((), np.int64) if node in (SEED, STEP) else _value(node, named[node])
+    found = interpret([named[tensor.node] for tensor in tensors], known, sizes)
+    results = [found[named[tensor.node]] for tensor in tensors]
     return results[0] if isinstance(values, Tensor) else results
 
 
-def _value(node: Node) -> Array:
+def _value(node: Node, named: Node) -> Array:
     cell = cell_of(node)
-    cell.initialize(0, str(getattr(node.op, "label", "")))
+    cell.initialize(0, str(getattr(named.op, "label", "")))
     return cell.array.copy()

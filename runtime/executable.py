@@ -15,17 +15,19 @@ from graphc.node import Node, describe
 from graphc.ops.indexing import CheckRange
 from graphc.ops.leaves import Constant
 from graphc.passes.build import Program
+from graphc.passes.loops import Kernel
 from graphc.passes.lower_groups import STATUS
 from graphc.passes.source import CPU, Source, print_kernel
 from graphc.passes.storage import Storage
 from graphc.passes.threads import Command, plan_commands
 from graphc.passes.tile import VectorUnit, print_tile, tiles_apply
+from graphc.passes.vector import print_vector, vectors_apply
 from graphc.runtime.compilation import Task, compile_sources
 from graphc.runtime.engine import Engine, host
 from graphc.runtime.executor import executor_for, thread_count
 from graphc.scalar import Array
 
-__all__ = ["Executable"]
+__all__ = ["Executable", "source_for"]
 
 _MOST_BINDINGS = 32
 
@@ -45,6 +47,16 @@ class _Binding:
     spans: dict[int, tuple[int, int]]
 
 
+def source_for(kernel: Kernel, features: str) -> Source:
+    """What a kernel is compiled from: LLVM code if one of the printers of it knows how, else Python for numba."""
+    unit = VectorUnit.of(features)
+    if tiles_apply(kernel):
+        return print_tile(kernel, unit)
+    if vectors_apply(kernel):
+        return print_vector(kernel, unit)
+    return print_kernel(kernel, CPU)
+
+
 class Executable:
     """A program that runs: ``run(inputs, sizes)`` computes outputs and updates states.
 
@@ -56,11 +68,7 @@ class Executable:
         self.program = program
         self.cells = dict(cells)
         self.threads = thread_count(threads)
-        unit = VectorUnit.of(host()[1])
-        self.sources: list[Source] = [
-            print_tile(call.kernel, unit) if tiles_apply(call.kernel) else print_kernel(call.kernel, CPU)
-            for call in program.calls
-        ]
+        self.sources: list[Source] = [source_for(call.kernel, host()[1]) for call in program.calls]
         tasks: list[Task] = [
             (source, 2 + len(call.kernel.sizes), tuple(buffer.dtype for buffer in call.kernel.buffers))
             for source, call in zip(self.sources, program.calls, strict=True)
@@ -88,13 +96,17 @@ class Executable:
 
     def _connect(self, binding: _Binding, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Write the addresses of inputs and of new output arrays into the table."""
-        table = binding.table
+        table = binding.table.data  # numpy's own indexing would take ten times as long
         for label, places in binding.inputs:
-            table[places] = inputs[label].__array_interface__["data"][0]
+            address = inputs[label].__array_interface__["data"][0]
+            for place in places:
+                table[place] = address
         outputs: dict[str, Array] = {}
         for name, shape, dtype, places in binding.outputs:
             outputs[name] = array = np.empty(shape, dtype)
-            table[places] = array.__array_interface__["data"][0]
+            address = array.__array_interface__["data"][0]
+            for place in places:
+                table[place] = address
         return outputs
 
     def one_call(self, number: int, inputs: Mapping[str, Array], sizes: Mapping[str, int], repeats: int) -> Array:

@@ -161,15 +161,16 @@ class Executor:
         self._address = int(array.ctypes.data)
         self._ignored = np.zeros(2, np.int64)
         self._scratch = int(self._ignored.ctypes.data)
-        self._lock = threading.Lock()
         self._call, self._engine = _drive()
-        self._wake = [threading.Semaphore(0) for _ in range(threads)]
-        for thread in range(1, threads):
-            threading.Thread(target=self._serve, args=(thread,), name=f"graphc-{thread}", daemon=True).start()
+        self._forget_helpers()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._forget_helpers)
 
     def run(self, address: int, length: int) -> int:
         """Run the table of commands of a length at an address; the status is 0 if all went well."""
         with self._lock:
+            if not self._helped:
+                self._start_helpers()
             shared = self._shared
             shared[8], shared[9], shared[10] = address, length, 0
             self._call(self._scratch, self._scratch, 0, 0, self._address)
@@ -186,6 +187,19 @@ class Executor:
         """Where range checks write their code."""
         return self._address + 10 * 8
 
+    def _forget_helpers(self) -> None:
+        """No helper runs yet, or none any more: the child of a fork has no threads, but perhaps a lock that is held."""
+        self._lock = threading.Lock()
+        self._helped = False
+
+    def _start_helpers(self) -> None:
+        shared = self._shared
+        self._wake = [threading.Semaphore(0) for _ in range(self.threads)]
+        for thread in range(1, self.threads):
+            shared[64 + 8 * thread], shared[512 + 8 * thread], shared[1024 + 8 * thread] = shared[64], 0, shared[0]
+            threading.Thread(target=self._serve, args=(thread,), name=f"graphc-{thread}", daemon=True).start()
+        self._helped = True
+
     def _serve(self, thread: int) -> None:
         scratch = np.zeros(2, np.int64)
         while True:
@@ -197,7 +211,3 @@ class Executor:
 def executor_for(threads: int) -> Executor:
     """The executor of a number of threads; programs share it and run one at a time on it."""
     return Executor(threads)
-
-
-if hasattr(os, "register_at_fork"):  # helper threads do not survive a fork
-    os.register_at_fork(after_in_child=executor_for.cache_clear)

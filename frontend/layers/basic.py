@@ -46,6 +46,19 @@ def _activation(value: ActivationLike) -> Callable[[Tensor], Tensor]:
     )
 
 
+def _only(layer: Layer, inputs: Sequence[Tensor]) -> Tensor:
+    """The input of a layer that takes one tensor."""
+    if len(inputs) != 1 or not isinstance(inputs[0], Tensor):
+        raise DeclarationError(
+            f"layer {layer.name!r} takes one tensor",
+            at=str(user_location()),
+            expected="layer(x)",
+            got=", ".join(type(value).__name__ for value in inputs) or "nothing",
+            way_out="make data a tensor with gc.constant, join tensors with gc.concatenate",
+        )
+    return inputs[0]
+
+
 class Dense(Layer):
     """A fully connected layer: activation(x @ weight + bias).
 
@@ -79,7 +92,7 @@ class Dense(Layer):
 
     def build(self, *inputs: Tensor) -> None:
         """Declare weight and bias; ShapeError, DTypeError for inputs that are no rows of floats."""
-        (x,) = inputs
+        x = _only(self, inputs)
         if not x.ndim or not isinstance(x.shape[-1], int):
             raise ShapeError(
                 "Dense needs a last axis of fixed size",
@@ -103,7 +116,7 @@ class Dense(Layer):
 
     def call(self, *inputs: Tensor) -> Tensor:
         """Declare activation(x @ weight + bias)."""
-        product_ = inputs[0] @ self.weight
+        product_ = _only(self, inputs) @ self.weight
         return self.activation(product_ + self.bias if self.use_bias else product_)
 
 
@@ -121,7 +134,7 @@ class Activation(Layer):
 
     def call(self, *inputs: Tensor) -> Tensor:
         """Declare function(x)."""
-        return self.function(inputs[0])
+        return self.function(_only(self, inputs))
 
 
 class Flatten(Layer):
@@ -134,7 +147,15 @@ class Flatten(Layer):
 
     def call(self, *inputs: Tensor) -> Tensor:
         """Declare the reshape."""
-        (x,) = inputs
+        x = _only(self, inputs)
+        if not x.ndim:
+            raise ShapeError(
+                "Flatten needs a first axis",
+                at=str(user_location()),
+                facts=[("input", describe(x.node))],
+                expected="[batch, ...]",
+                got=str(x.type),
+            )
         return x.reshape((x.shape[0], product(x.shape[1:])))
 
 
@@ -163,7 +184,7 @@ class Dropout(Layer):
 
     def call(self, *inputs: Tensor) -> Tensor:
         """Declare the training and the inference side."""
-        (x,) = inputs
+        x = _only(self, inputs)
         if self.rate == 0:
             return x
         keep = 1 - self.rate
@@ -211,7 +232,7 @@ class Sequential(Layer):
 
     def call(self, *inputs: Tensor) -> Tensor:
         """Declare the chain."""
-        (x,) = inputs
+        x = _only(self, inputs)
         for layer in self.layers:
             x = layer(x)
         return x

@@ -47,7 +47,7 @@ def types_are_inferred(graph: Graph) -> Iterator[Violation]:
 
 
 def leaves_have_unique_labels(graph: Graph) -> Iterator[Violation]:
-    """No two inputs, states or random streams share a label, and only prepared serials (0) occur."""
+    """No two inputs, states or random streams share a label."""
     for kind in (Input, State, Random):
         leaves = [node for node in graph.nodes if isinstance(node.op, kind)]
         counts = Counter(str(getattr(node.op, "label", "")) for node in leaves)

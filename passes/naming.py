@@ -17,7 +17,7 @@ __all__ = ["NameUniquely"]
 
 @dataclass(frozen=True)
 class NameUniquely:
-    """Give each state and random node a label of its own and serial 0.
+    """Give each state and random node a label of its own.
 
     The labels depend on the graph alone, so a program declared twice, in one process or in two, has the same names: in
     its checkpoints, its dumps and the keys of its random numbers.
@@ -44,9 +44,7 @@ class NameUniquely:
                 number += 1
                 label = f"{op.label}_{number}"
             used.add(label)
-            if label == op.label and op.serial == 0:
-                return node
-            return apply(dataclasses.replace(op, label=label, serial=0), *node.inputs)
+            return node if label == op.label else apply(dataclasses.replace(op, label=label), *node.inputs)
 
         return rebuild(graph.nodes, rename)
 

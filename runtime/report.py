@@ -11,7 +11,10 @@ import numpy as np
 from graphc.dims import Dim, Size, evaluate
 from graphc.dtypes import DType
 from graphc.errors import DeclarationError
+from graphc.frontend.state import SEED, STEP
 from graphc.graph import Graph
+from graphc.node import Node
+from graphc.ops.leaves import Input, State
 from graphc.passes.build import Program
 from graphc.passes.lower import KernelCall
 from graphc.passes.source import CPU, CUDA, print_function, print_kernel
@@ -120,6 +123,7 @@ def program_source(program: Program, title: str, target: str = "cpu") -> str:
         raise DeclarationError(f"there is no target {target!r}", expected=", ".join(_TARGETS), got=target)
     dialect, how = _TARGETS[target]
     names = number_nodes(program.graph)
+    lines = _lines(program.graph)
     stored = {node for call in program.calls for node in call.nodes}
     parts = [f"# {title}: {len(program.calls)} kernel calls, {how}"]
     functions: dict[tuple[str, DType], None] = {}
@@ -135,10 +139,20 @@ def program_source(program: Program, title: str, target: str = "cpu") -> str:
         known[source.code] = number
         inside = [node for node in reversed(cone(call.nodes, stored)) if node in names]
         for node in sorted(inside, key=lambda node: int(names[node][1:])):
-            where = f"    {node.origin.location.short}" if node.origin.location else ""
-            header.append(f"#   {print_line(node, names)}{where}")
+            header.append(f"#   {print_line(node, names)}{lines.get(node, '')}")
         parts.append("\n".join([*header, source.code.rstrip()]))
     return "\n\n\n".join([parts[0], *_functions(list(functions)), *parts[1:]]) + "\n"
+
+
+def _lines(graph: Graph) -> dict[Node, str]:
+    """Where nodes were declared. Those made of constants, the seed and the step alone are one node in all programs,
+    whose line would mislead."""
+    own: set[Node] = set()
+    for node in graph.nodes:
+        leaf = isinstance(node.op, (Input, State)) and node not in (SEED, STEP)
+        if leaf or any(source in own for source in node.inputs):
+            own.add(node)
+    return {node: f"    {node.origin.location.short}" for node in own if node.origin.location}
 
 
 def _functions(wanted: list[tuple[str, DType]]) -> list[str]:

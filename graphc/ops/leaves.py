@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -52,8 +52,8 @@ class State(Leaf):
     """A tensor that lives from step to step and that an update may replace: a parameter, an optimizer's slot, a
     counter.
 
-    trainable: True for parameters. serial: tells states apart that were declared under one name; graphs that are
-    compiled or printed have unique names and serial 0.
+    trainable: True for parameters. serial: tells states apart that were declared under one name, in one program or in
+    several; it is not printed.
 
     >>> import graphc as gc
     >>> print(gc.parameter((64, 10), name="weight").type)
@@ -63,7 +63,7 @@ class State(Leaf):
     label: str
     type: TensorType
     trainable: bool = True
-    serial: int = 0
+    serial: int = field(default=0, repr=False)
     name: ClassVar[str] = "state"
 
     def infer(self, *types: TensorType) -> TensorType:

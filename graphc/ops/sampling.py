@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, TypeVar
 
 import numpy as np
@@ -25,13 +25,13 @@ T = TypeVar("T")
 class Random(Op):
     """Base of the random ops. Operands: seed and step, int64 scalars.
 
-    label: the name that keys the stream. serial: tells nodes apart that were declared under one name; graphs that are
-    compiled or printed have unique names and serial 0.
+    label: the name that keys the stream. serial: tells nodes apart that were declared under one name; it is not
+    printed.
     """
 
     label: str
     type: TensorType
-    serial: int = 0
+    serial: int = field(default=0, repr=False)
 
     def infer(self, *types: TensorType) -> TensorType:
         check_kind(self.name, self.type, "f")

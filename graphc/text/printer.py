@@ -54,7 +54,7 @@ def _fields(op: Op) -> str:
     shown = [
         f"{field.name}={_literal(getattr(op, field.name))}"
         for field in dataclasses.fields(op)
-        if getattr(op, field.name) != field.default
+        if field.repr and getattr(op, field.name) != field.default
     ]
     return f"[{', '.join(shown)}]" if shown else ""
 

@@ -71,6 +71,6 @@ def test_an_op_that_is_not_registered_is_found() -> None:
     broken(Graph((("y", forged),)), "ops_are_registered")
 
 
-def test_serial_numbers_do_not_reach_compiled_graphs() -> None:
+def test_serial_numbers_do_not_tell_names_apart() -> None:
     twin = Node(State("s", tensor_type("f32", 2), True, 7), (), tensor_type("f32", 2), Origin())
     broken(Graph((("y", STATE.node), ("z", twin))), "leaves_have_unique_labels")

@@ -12,12 +12,12 @@ from graphc import layers, losses, optimizers
 
 
 def softmax() -> gc.Function:
-    x = gc.input("scores", shape=("batch", 10))
+    x = gc.input("scores", shape=("samples", 10))
     return gc.function([x], gc.softmax(x, axis=1), name="softmax")
 
 
 def reductions() -> gc.Function:
-    x = gc.input("table", shape=("batch", 100))
+    x = gc.input("table", shape=("samples", 100))
     wanted = {
         "all": gc.sum(x * x),
         "rows": gc.max(x, axis=1),
@@ -29,15 +29,15 @@ def reductions() -> gc.Function:
 
 def movement() -> gc.Function:
     x = gc.input("board", shape=(6, 8))
-    index = gc.input("places", shape=("n",), dtype="int64")
+    index = gc.input("places", shape=("places",), dtype="int64")
     joined = gc.concatenate([gc.pad(x, [(0, 0), (1, 2)]), x[:, ::-1]], axis=1)
     wanted = {"joined": joined, "rows": gc.take(x, index), "added": gc.grad(gc.take(x, index).sum(), wrt=[x])[0]}
     return gc.function([x, index], wanted, name="movement")
 
 
 def classifier() -> gc.Model:
-    image = gc.input("picture", shape=("batch", 64))
-    label = gc.input("digit", shape=("batch",), dtype="int64")
+    image = gc.input("picture", shape=("samples", 64))
+    label = gc.input("digit", shape=("samples",), dtype="int64")
     network = layers.Sequential(
         [layers.Dense(32, activation="relu"), layers.Dropout(0.5), layers.Dense(10)], name="classifier"
     )

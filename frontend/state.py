@@ -145,7 +145,7 @@ class Parameter(Tensor):
 
 
 def input(name: str, shape: object, dtype: object = FLOAT32) -> Tensor:
-    """A tensor that is fed at each call, under its name.
+    """A tensor that is fed at each call, under its name, which no other input of the graph may have.
 
     shape: integers and names of sizes, such as ("batch", 64). Raises ShapeError, DTypeError, DeclarationError.
 
@@ -160,7 +160,8 @@ def input(name: str, shape: object, dtype: object = FLOAT32) -> Tensor:
             expected="letters, digits, underscores and slashes",
             got=repr(name),
         )
-    return Tensor(apply(Input(name, TensorType(as_dtype(dtype), as_shape(shape)))))
+    known = TensorType(as_dtype(dtype), as_shape(shape))
+    return Tensor(apply(Input(name, known, fresh_serial(name))))
 
 
 def constant(value: object, dtype: object | None = None) -> Tensor:

@@ -7,6 +7,7 @@ bits.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import cast
 
 import numpy as np
@@ -53,7 +54,7 @@ class DType:
         """Bytes of one element in memory."""
         return self.bits // 8
 
-    @property
+    @cached_property
     def numpy(self) -> np.dtype[np.generic]:
         """The numpy dtype."""
         return np.dtype(self.name)

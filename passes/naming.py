@@ -58,6 +58,6 @@ def _check_inputs(graph: Graph) -> None:
                 f"two inputs are called {label!r}",
                 at=str(user_location()),
                 facts=[("first", describe(first[label])), ("second", describe(node))],
-                expected="one type for each name of an input",
-                way_out="give one of them another name",
+                expected="one input of each name",
+                way_out="declare it once and use that tensor everywhere, or give one of them another name",
             )

@@ -15,7 +15,7 @@ from graphc.ops.leaves import State
 from graphc.passes.build import optimisations
 from graphc.passes.mode import SetMode
 from graphc.passes.pipeline import Probe, run_pipeline
-from graphc.runtime.feeds import prepare_feed
+from graphc.runtime.feeds import Feeder
 from graphc.scalar import Array
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ __all__ = ["check_model"]
 def check_model(model: Model, feed: Mapping[str, object], relative: float, absolute: float) -> list[str]:
     """The text of what was compared; VerificationError at the first difference."""
     graph = SetMode(training=True)(model.backward)
-    arrays, sizes = prepare_feed(graph.inputs, feed)
+    arrays, sizes = Feeder(graph.inputs).prepare(feed)
     before = {name: cell.array.copy() for name, cell in model.cells.items()}
     states = {node: before[node.op.label] for node in graph.states if isinstance(node.op, State)}
     passed: list[str] = []

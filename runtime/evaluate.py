@@ -14,7 +14,7 @@ from graphc.interpret import interpret
 from graphc.node import Node
 from graphc.ops.leaves import Input
 from graphc.passes.naming import NameUniquely
-from graphc.runtime.feeds import prepare_feed
+from graphc.runtime.feeds import Feeder
 from graphc.scalar import Array
 
 __all__ = ["evaluate"]
@@ -42,7 +42,7 @@ def evaluate(values: Tensor | Sequence[Tensor], feed: Mapping[str, object] | Non
     tensors = [values] if isinstance(values, Tensor) else list(values)
     graph = Graph(tuple((f"value{number}", tensor.node) for number, tensor in enumerate(tensors)))
     named = NameUniquely().replacements(graph)  # so that values are those of a compiled program
-    arrays, sizes = prepare_feed(graph.inputs, feed or {})
+    arrays, sizes = Feeder(graph.inputs).prepare(feed or {})
     known: dict[Node, Array] = {node: arrays[node.op.label] for node in graph.inputs if isinstance(node.op, Input)}
     for node in graph.states:
         known[named[node]] = np.zeros((), np.int64) if node in (SEED, STEP) else _value(node, named[node])

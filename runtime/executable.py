@@ -25,6 +25,7 @@ from graphc.passes.vector import print_vector, vectors_apply
 from graphc.runtime.compilation import Task, compile_sources
 from graphc.runtime.engine import Engine, host
 from graphc.runtime.executor import executor_for, thread_count
+from graphc.runtime.feeds import Feeder
 from graphc.scalar import Array
 
 __all__ = ["Executable", "source_for"]
@@ -61,7 +62,7 @@ class Executable:
     """A program that runs: ``run(inputs, sizes)`` computes outputs and updates states.
 
     program: what to run. cells: the values of its states, shared with all other programs of the same states. threads:
-    how many threads run it; $GRAPHC_NUM_THREADS or all processors by default.
+    how many threads run it; $GRAPHC_NUM_THREADS or all processors by default. ``feeder`` checks what is fed to it.
     """
 
     def __init__(self, program: Program, cells: Mapping[Node, Cell], threads: int | None = None) -> None:
@@ -82,6 +83,7 @@ class Executable:
             if storage.node is not None and isinstance(storage.node.op, Constant)
         }
         self._executor = executor_for(self.threads)
+        self.feeder = Feeder(program.graph.inputs)
         self._arena = aligned_empty((0,), np.dtype(np.uint8))
         self._bindings: OrderedDict[tuple[int, ...], _Binding] = OrderedDict()
 

@@ -103,7 +103,7 @@ def drive(mode, thread, shared):
                         while load_atomic(shared, 64 + 8 * other) < passed:
                             pause()
                             waited += 1
-                            if waited % 1000 == 0:
+                            if waited % 100 == 0:
                                 give_way()
                     if kind == 3 and number == 0:
                         stop = load_atomic(shared, 10) != 0

@@ -14,29 +14,49 @@ from graphc.op import size_text
 from graphc.ops.leaves import Input
 from graphc.scalar import Array
 
-__all__ = ["as_array", "check_names", "prepare_feed"]
+__all__ = ["Feeder", "as_array", "check_names"]
 
 
-def prepare_feed(
-    inputs: Sequence[Node], feed: Mapping[str, object], finite: bool = False
-) -> tuple[dict[str, Array], dict[str, int]]:
-    """The arrays to be fed, of the declared element types and contiguous, and the numbers behind the named sizes.
+_MOST_SHAPES = 1000
 
-    finite: refuse NaN and infinities. Raises FeedError for missing or unknown inputs, wrong ranks, sizes or element
-    types, and numbers that the declared type cannot hold.
-    """
-    declared = {node.op.label: node for node in inputs if isinstance(node.op, Input)}
-    check_names(declared, feed)
-    arrays = {label: as_array(node, feed[label]) for label, node in declared.items()}
-    try:
-        sizes = bind_sizes([(label, declared[label].type.shape, array.shape) for label, array in arrays.items()])
-    except FeedError as error:
-        places = [("declared", f"{label}: {node.type} at {node.origin.location}") for label, node in declared.items()]
-        raise error.located(None, places) from None
-    if finite:
-        for label, array in arrays.items():
-            _check_finite(declared[label], array)
-    return arrays, sizes
+
+class Feeder:
+    """Checks what is fed to some inputs; it remembers the sizes that went with shapes."""
+
+    def __init__(self, inputs: Sequence[Node]) -> None:
+        self._declared = {node.op.label: node for node in inputs if isinstance(node.op, Input)}
+        self._sizes: dict[tuple[tuple[int, ...], ...], dict[str, int]] = {}
+
+    def prepare(self, feed: Mapping[str, object], finite: bool = False) -> tuple[dict[str, Array], dict[str, int]]:
+        """The arrays to be fed, of the declared element types and contiguous, and the numbers behind the named sizes.
+
+        finite: refuse NaN and infinities. Raises FeedError for missing or unknown inputs, wrong ranks, sizes or element
+        types, and numbers that the declared type cannot hold.
+        """
+        declared = self._declared
+        if feed.keys() != declared.keys():
+            check_names(declared, feed)
+        arrays = {label: as_array(node, feed[label]) for label, node in declared.items()}
+        shapes = tuple([array.shape for array in arrays.values()])
+        sizes = self._sizes.get(shapes)
+        if sizes is None:
+            sizes = self._bind(arrays)
+            if len(self._sizes) < _MOST_SHAPES:
+                self._sizes[shapes] = sizes
+        if finite:
+            for label, array in arrays.items():
+                _check_finite(declared[label], array)
+        return arrays, sizes
+
+    def _bind(self, arrays: Mapping[str, Array]) -> dict[str, int]:
+        declared = self._declared
+        try:
+            return bind_sizes([(label, declared[label].type.shape, array.shape) for label, array in arrays.items()])
+        except FeedError as error:
+            places = [
+                ("declared", f"{label}: {node.type} at {node.origin.location}") for label, node in declared.items()
+            ]
+            raise error.located(None, places) from None
 
 
 def check_names(declared: Mapping[str, Node], feed: Mapping[str, object]) -> None:

@@ -18,7 +18,7 @@ from graphc.passes.fuse import Fuse
 from graphc.passes.naming import NameUniquely
 from graphc.passes.pipeline import run_pipeline
 from graphc.runtime.executable import Executable
-from graphc.runtime.feeds import prepare_feed
+from graphc.runtime.feeds import Feeder
 from graphc.runtime.report import program_source
 
 __all__ = ["Function", "bind_cells", "function"]
@@ -67,6 +67,7 @@ class Function:
         )
         declared = _count_calls(declared)
         self._inputs = [tensor.node for tensor in inputs]
+        self._feeder = Feeder(self._inputs)
         _check_inputs(self._inputs, declared)
         step, seed_cell = Cell(STEP.type, cell_of(STEP).initializer), Cell(SEED.type, cell_of(SEED).initializer)
         seed_cell.set(seed)
@@ -93,7 +94,7 @@ class Function:
                 f"{len(args)} arguments for {len(labels)} inputs", expected=", ".join(labels), at=str(user_location())
             )
         feed = dict(zip(labels, args, strict=False)) | named
-        arrays, sizes = prepare_feed(self._inputs, feed)
+        arrays, sizes = self._feeder.prepare(feed)
         outputs = self._executable.run(arrays, sizes)
         if self._kind == "one":
             return outputs["output"]

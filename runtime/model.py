@@ -27,7 +27,6 @@ from graphc.runtime.checking import check_model
 from graphc.runtime.checkpoint import Position, read_checkpoint, restore, write_checkpoint
 from graphc.runtime.data import ArrayData
 from graphc.runtime.executable import Executable
-from graphc.runtime.feeds import prepare_feed
 from graphc.runtime.history import History
 from graphc.runtime.report import program_source, report_of
 from graphc.runtime.training import evaluate_on, fit
@@ -150,7 +149,7 @@ class Model:
         feed: arrays by input name. Raises FeedError before anything changes.
         """
         executable = self.executable("train")
-        arrays, sizes = prepare_feed(executable.program.graph.inputs, feed, check_finite)
+        arrays, sizes = executable.feeder.prepare(feed, check_finite)
         return {key: float(value) for key, value in executable.run(arrays, sizes).items()}
 
     def fit(
@@ -199,7 +198,7 @@ class Model:
         columns = ArrayData.of(executable.program.graph.inputs, data)
         parts: dict[str, list[Array]] = {}
         for batch in columns.batches(batch_size) if columns.count else [columns.columns]:
-            arrays, sizes = prepare_feed(executable.program.graph.inputs, batch)
+            arrays, sizes = executable.feeder.prepare(batch)
             for key, value in executable.run(arrays, sizes).items():
                 parts.setdefault(key, []).append(value)
         return {key: np.concatenate(values) for key, values in parts.items()}

@@ -20,7 +20,7 @@ from graphc.ops.leaves import Input, State
 from graphc.passes.autodiff import differentiate, start_of
 from graphc.runtime.diagram import picture_of_graph, picture_of_program
 from graphc.runtime.dot import TIME_LIMIT, dot_program, dot_source, run_dot
-from graphc.runtime.feeds import prepare_feed
+from graphc.runtime.feeds import Feeder
 from graphc.runtime.function import Function
 from graphc.runtime.layered import layered_svg
 from graphc.runtime.model import Model
@@ -135,7 +135,7 @@ def _picture_of_model(model: Model, stage: str) -> Picture:
 
 def _examples(graph: Graph, loss: Tensor, feed: Mapping[str, object]) -> tuple[dict[Node, Array], dict[Node, Array]]:
     """Values of all nodes for a feed, and the gradients of a scalar by them."""
-    arrays, sizes = prepare_feed(graph.inputs, feed)
+    arrays, sizes = Feeder(graph.inputs).prepare(feed)
     known = {node: arrays[node.op.label] for node in graph.inputs if isinstance(node.op, Input)}
     for node in graph.states:
         if isinstance(node.op, State):

@@ -20,7 +20,6 @@ from graphc.passes.lower import KernelCall
 from graphc.passes.source import CPU, CUDA, print_function, print_kernel
 from graphc.passes.spaces import cone
 from graphc.runtime.executable import Executable
-from graphc.runtime.feeds import prepare_feed
 from graphc.scalar import Array
 from graphc.text.printer import number_nodes, print_line
 
@@ -40,7 +39,7 @@ def report_of(model: Model, feed: Mapping[str, object] | None, batch: int, timed
     """The text of ``Model.report``."""
     executable = model.executable("train")
     program = executable.program
-    arrays, sizes = prepare_feed(program.graph.inputs, feed or _random_feed(program.graph, batch))
+    arrays, sizes = executable.feeder.prepare(feed or _random_feed(program.graph, batch))
     times = profile(executable, arrays, sizes) if timed else None
     given = ", ".join(f"{name} = {number}" for name, number in sizes.items())
     plan = program.plan

@@ -17,7 +17,6 @@ from graphc.errors import DeclarationError, NonFiniteError
 from graphc.origin import user_location
 from graphc.runtime.callbacks import Callback
 from graphc.runtime.data import ArrayData, shuffled
-from graphc.runtime.feeds import prepare_feed
 from graphc.runtime.history import History
 from graphc.runtime.nonfinite import explain_non_finite
 from graphc.scalar import Array
@@ -137,7 +136,7 @@ class _Loop:
     def step(self, batch: Mapping[str, Array]) -> dict[str, float]:
         """One step on a batch."""
         before = self._copy_states() if self.check_finite else {}
-        arrays, sizes = prepare_feed(self.executable.program.graph.inputs, batch)
+        arrays, sizes = self.executable.feeder.prepare(batch)
         logs = {key: float(value) for key, value in self.executable.run(arrays, sizes).items()}
         if self.check_finite and not (isfinite(logs["loss"]) and self._states_stayed_finite(before)):
             raise self._non_finite(batch, before)
@@ -163,7 +162,7 @@ def evaluate_on(model: Model, data: ArrayData, batch_size: int) -> dict[str, flo
     executable = model.executable("evaluate")
     totals: dict[str, float] = {}
     for batch in data.batches(batch_size):
-        arrays, sizes = prepare_feed(executable.program.graph.inputs, batch)
+        arrays, sizes = executable.feeder.prepare(batch)
         count = len(next(iter(batch.values())))
         for key, value in executable.run(arrays, sizes).items():
             totals[key] = totals.get(key, 0.0) + float(value) * count

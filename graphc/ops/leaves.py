@@ -32,7 +32,7 @@ class Leaf(Op):
 
 @dataclass(frozen=True)
 class Input(Leaf):
-    """A tensor that the user feeds at each call.
+    """A tensor that the user feeds at each call. serial: tells declarations under one name apart; it is not printed.
 
     >>> import graphc as gc
     >>> print(gc.input("image", shape=("batch", 64)).type)
@@ -41,6 +41,7 @@ class Input(Leaf):
 
     label: str
     type: TensorType
+    serial: int = field(default=0, repr=False)
     name: ClassVar[str] = "input"
 
     def infer(self, *types: TensorType) -> TensorType:

@@ -36,17 +36,17 @@ class _Token:
     line: int
 
 
-def parse(text: str, states: Mapping[str, Node] | None = None) -> Graph:
+def parse(text: str, known: Mapping[str, Node] | None = None) -> Graph:
     """The graph that a text describes.
 
-    states: existing state nodes by label that the text's states stand for; others are made new.
+    known: existing inputs and states, by label, that those of the text stand for; others are made new.
 
     >>> parse('graph g() { %0 = constant[value=f32[]{2.0}]() : f32[]  return y=%0 }').output("y")
     <constant : f32[]>
 
     Raises ParseError, which names the line, what was expected and what came.
     """
-    return _Parser(_tokenise(text), text.splitlines(), dict(states or {})).graph()
+    return _Parser(_tokenise(text), text.splitlines(), dict(known or {})).graph()
 
 
 def _tokenise(text: str) -> list[_Token]:
@@ -68,10 +68,10 @@ def _tokenise(text: str) -> list[_Token]:
 
 
 class _Parser:
-    def __init__(self, tokens: list[_Token], lines: list[str], states: dict[str, Node]) -> None:
+    def __init__(self, tokens: list[_Token], lines: list[str], known: dict[str, Node]) -> None:
         self.tokens = tokens
         self.lines = lines
-        self.states = states
+        self.known = known
         self.position = 0
         self.values: dict[str, Node] = {}
 
@@ -177,8 +177,8 @@ class _Parser:
         self.values[name] = node
 
     def node(self, start: _Token, name: str, fields: dict[str, object], inputs: list[Node]) -> Node:
-        if name == "state" and fields.get("label") in self.states:
-            return self.states[str(fields["label"])]
+        if name in ("input", "state") and fields.get("label") in self.known:
+            return self.known[str(fields["label"])]
         try:
             return apply(OPS[name](**fields), *inputs)
         except (TypeError, ValueError) as error:

@@ -64,8 +64,14 @@ def test_unknown_element_types_are_refused(dtype: Any) -> None:
         assert "way out    name one of these, or convert the data with numpy's astype first" in text
 
 
-def test_declaring_an_input_again_gives_the_same_tensor() -> None:
-    assert gc.input("x", ("batch", 3)).node is gc.input("x", ("batch", 3)).node
+def test_each_declaration_of_an_input_keeps_its_own_line() -> None:
+    first = gc.input("x", ("batch", 3))
+    second = gc.input("x", ("batch", 3))
+    lines = [tensor.node.origin.location for tensor in (first, second)]
+    assert [line.source for line in lines if line] == [
+        'first = gc.input("x", ("batch", 3))',
+        'second = gc.input("x", ("batch", 3))',
+    ]
 
 
 def test_two_inputs_of_one_name_are_refused() -> None:
@@ -84,7 +90,7 @@ def test_two_inputs_of_one_name_are_refused() -> None:
         text = str(caught.value)
         assert "first      f32[batch, 3]  input 'x', declared at " in text
         assert "second     f32[batch, 4]  input 'x', declared at " in text
-        assert "way out    give one of them another name" in text
+        assert "way out    declare it once and use that tensor everywhere, or give one of them another name" in text
 
 
 def test_a_feed_of_another_size_names_the_declaration() -> None:

@@ -38,12 +38,13 @@ def test_pickling_and_copying_intern_again() -> None:
 
 
 def test_the_first_line_that_declares_a_node_names_it() -> None:
-    first = (gc.input("located", shape=(2,)) * 3.0).node
-    again = (gc.input("located", shape=(2,)) * 3.0).node
+    x = gc.input("located", shape=(2,))
+    first = (x * 3.0).node
+    again = (x * 3.0).node
     assert again is first
     assert first.origin.location is not None
     assert first.origin.location.file == __file__
-    assert 'gc.input("located", shape=(2,)) * 3.0' in first.origin.location.source
+    assert "first = (x * 3.0).node" in first.origin.location.source
 
 
 def test_scopes_stay_with_the_node() -> None:

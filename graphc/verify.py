@@ -19,12 +19,21 @@ from graphc.ops.leaves import Input, State
 from graphc.ops.sampling import Random
 from graphc.text.printer import number_nodes, print_line
 
-__all__ = ["COMPILABLE", "RULES", "Violation", "verify"]
+__all__ = ["COMPILABLE", "RULES", "Violation", "is_label", "verify"]
 
 Violation = tuple[Node | None, str]
 VerifierRule = Callable[[Graph], Iterator[Violation]]
 
 _LABEL = re.compile(r"[A-Za-z_][\w.\-/]*")
+
+
+def is_label(name: object) -> bool:
+    """True for what the text form can print as the name of an output.
+
+    >>> is_label("loss/mean"), is_label("log of exp"), is_label(3)
+    (True, False, False)
+    """
+    return isinstance(name, str) and _LABEL.fullmatch(name) is not None
 
 
 def ops_are_registered(graph: Graph) -> Iterator[Violation]:
@@ -77,7 +86,7 @@ def outputs_are_named(graph: Graph) -> Iterator[Violation]:
     for name, node in graph.outputs:
         if counts[name] > 1:
             yield node, f"{counts[name]} outputs are called {name!r}"
-        if not _LABEL.fullmatch(name):
+        if not is_label(name):
             yield node, f"{name!r} is no name"
 
 

@@ -127,6 +127,7 @@ def lower_scatter(make: type[KernelWriter], writer: KernelWriter, root: Node) ->
 
     second = make(writer.stored, writer.storage)
     axes, place = full_place(updates.type.shape)
+    place = tuple(Index() if axis.extent == 1 else index for axis, index in zip(axes, place, strict=True))
     rank = indices.type.rank
     index = second.resolver.term(indices, place[op.axis : op.axis + rank])
     where, inside = wrapped_place(second.builder, index, root.type.shape[op.axis])

@@ -9,9 +9,12 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+
+import numpy as np
 
 from graphc.errors import CheckpointError
 from graphc.frontend.state import Cell
@@ -38,8 +41,10 @@ def write_checkpoint(path: str | os.PathLike[str], cells: Mapping[str, Cell], po
     """Write states by name and the position; the file appears as a whole or not at all."""
     from safetensors.numpy import save
 
-    metadata = {"format": _FORMAT, "version": str(_VERSION), "position": json.dumps(asdict(position))}
-    content = save({name: cell.array for name, cell in cells.items()}, metadata)
+    states = {name: cell.array for name, cell in cells.items()}
+    place = json.dumps(asdict(position))
+    checksum = _checksum(states, place)
+    content = save(states, {"format": _FORMAT, "version": str(_VERSION), "position": place, "checksum": checksum})
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
@@ -56,6 +61,16 @@ def write_checkpoint(path: str | os.PathLike[str], cells: Mapping[str, Cell], po
     _sync_folder(target.parent)
 
 
+def _checksum(states: Mapping[str, Array], position: str) -> str:
+    """CRC-32 of the position and of all names, types, shapes and bytes; safetensors itself has none."""
+    found = zlib.crc32(position.encode())
+    for name in sorted(states):
+        array = np.ascontiguousarray(states[name])
+        found = zlib.crc32(f"{name} {array.dtype.name}{list(states[name].shape)}".encode(), found)
+        found = zlib.crc32(array.data, found)
+    return f"{found:08x}"
+
+
 def _sync_folder(folder: Path) -> None:
     """Make the renaming itself durable, where the system can."""
     if hasattr(os, "O_DIRECTORY"):
@@ -69,7 +84,8 @@ def _sync_folder(folder: Path) -> None:
 def read_checkpoint(path: str | os.PathLike[str]) -> tuple[dict[str, Array], Position]:
     """The states by name and the position of a file.
 
-    Raises CheckpointError for a file that is missing, truncated, or no checkpoint of graphc.
+    Raises CheckpointError for a file that is missing, truncated, damaged, or no checkpoint of graphc. A file without a
+    checksum, from another tool, is read as it is.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -96,6 +112,14 @@ def read_checkpoint(path: str | os.PathLike[str]) -> tuple[dict[str, Array], Pos
             f"{path} has version {metadata.get('version')} of the format",
             expected=f"version {_VERSION}",
             way_out="read it with the version of graphc that wrote it",
+        )
+    found = _checksum(states, metadata.get("position", ""))
+    if metadata.get("checksum", found) != found:
+        raise CheckpointError(
+            f"{path} is damaged: its contents do not match its checksum",
+            expected=f"checksum {metadata['checksum']}",
+            got=found,
+            way_out="some bits changed since it was written; use another checkpoint or copy it again",
         )
     try:
         return states, Position(**json.loads(metadata["position"]))

@@ -41,7 +41,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except GraphcError as error:
         print(f"graphc: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        print(f"graphc: {_file_trouble(error)}", file=sys.stderr)
+        return 2
     return status
+
+
+def _file_trouble(error: OSError) -> str:
+    """One line: the file and what the system says about it."""
+    return f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -12,6 +12,7 @@ from graphc.errors import FeedError
 from graphc.frontend.initializers import Stream
 from graphc.node import Node
 from graphc.ops.leaves import Input
+from graphc.origin import user_location
 from graphc.runtime.feeds import as_array, check_names
 from graphc.scalar import Array
 
@@ -54,6 +55,17 @@ class ArrayData:
                 got=", ".join(f"{label}: {count}" for label, count in counts.items()),
             )
         return ArrayData(columns, next(iter(counts.values()), 0))
+
+    def require_samples(self, purpose: str) -> None:
+        """FeedError if there are none."""
+        if not self.count:
+            raise FeedError(
+                f"there are no samples to {purpose}",
+                at=str(user_location()),
+                expected="at least one sample along the first axis",
+                got=", ".join(f"{label}: {list(column.shape)}" for label, column in self.columns.items())
+                or "no inputs",
+            )
 
     def batches(self, size: int, order: Array | None = None, start: int = 0) -> Iterator[dict[str, Array]]:
         """Batches of at most ``size`` samples, in an order of samples, from batch number ``start`` on."""

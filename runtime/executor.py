@@ -1,4 +1,5 @@
-"""The executor: a small compiled loop that runs a program's commands, with or without helper threads, without the GIL.
+"""The executor: a small compiled loop (``graphc.runtime.drive``) that runs a program's commands, with or without helper
+threads, without the GIL.
 
 A program is a table of int64 numbers, command after command:
 
@@ -30,8 +31,8 @@ from graphc.dtypes import INT64
 from graphc.errors import DeclarationError
 from graphc.frontend.state import aligned_empty
 from graphc.origin import user_location
-from graphc.passes.source import Source
 from graphc.runtime.compilation import compile_sources
+from graphc.runtime.drive import drive_source
 from graphc.runtime.engine import Engine
 
 __all__ = ["MOST_THREADS", "THREADS_VARIABLE", "Executor", "default_threads", "executor_for", "thread_count"]
@@ -41,79 +42,8 @@ THREADS_VARIABLE = "GRAPHC_NUM_THREADS"
 MOST_THREADS = 48
 _SPINS = 3000
 """Pauses before a waiting helper goes to sleep: about a tenth of a millisecond."""
-
-_SOURCE = f"""
-def drive(mode, thread, shared):
-    threads = shared[11]
-    if mode == 0:  # launch: start a step and run it, unless a helper sleeps and must be woken first
-        shared[16] = 0
-        store_atomic(shared, 0, load_atomic(shared, 0) + 1)
-        for helper in range(1, threads):
-            if exchange_atomic(shared, 512 + 8 * helper, 0) == 1:
-                shared[16] = 1
-                shared[1536 + 8 * helper] = 1
-        if shared[16] == 1:
-            return
-    seen = load_atomic(shared, 0)
-    if mode == 2:  # serve: run every step that is started, until none has been for a while
-        seen = shared[1024 + 8 * thread]
-    spins = 0
-    while True:
-        if mode == 2:
-            started = load_atomic(shared, 0)
-            while started == seen:
-                pause()
-                spins += 1
-                if spins > {_SPINS}:
-                    store_atomic(shared, 512 + 8 * thread, 1)
-                    if load_atomic(shared, 0) == seen:
-                        shared[1024 + 8 * thread] = seen
-                        return
-                    exchange_atomic(shared, 512 + 8 * thread, 0)
-                    spins = 0
-                started = load_atomic(shared, 0)
-            seen = seen + 1
-            spins = 0
-        table = address(load_atomic(shared, 8))
-        end = load_atomic(shared, 9)
-        position = 0
-        passed = shared[64 + 8 * thread]
-        while position <= end:
-            kind = 2
-            if position < end:
-                kind = table[position]
-            if kind == 0:
-                if thread == 0:
-                    call_kernel(table, position, 0, 1)
-                position += 3 + table[position + 2]
-            elif kind == 1:
-                call_kernel(table, position, thread, threads)
-                position += 3 + table[position + 2]
-            else:  # a barrier; the last one ends the step
-                position += 3
-                rounds = 1
-                if kind == 3:
-                    rounds = 2
-                stop = False
-                for number in range(rounds):
-                    passed += 1
-                    store_atomic(shared, 64 + 8 * thread, passed)
-                    for other in range(threads):
-                        waited = 0
-                        while load_atomic(shared, 64 + 8 * other) < passed:
-                            pause()
-                            waited += 1
-                            if waited % 100 == 0:
-                                give_way()
-                    if kind == 3 and number == 0:
-                        stop = load_atomic(shared, 10) != 0
-                if stop:
-                    position = end
-                    if kind == 3:
-                        continue
-        if mode != 2:
-            return
-"""
+_PATIENCE = 100
+"""Pauses at a barrier before a thread lets others have its processor."""
 
 
 def default_threads() -> int:
@@ -143,7 +73,7 @@ def thread_count(asked: int | None) -> int:
 @cache
 def _drive() -> tuple[Callable[..., int], Engine]:
     """The compiled executor."""
-    (code,) = compile_sources([(Source("drive", _SOURCE, (), ()), 2, (INT64,))])
+    (code,) = compile_sources([(drive_source(_SPINS, _PATIENCE), 2, (INT64,))])
     engine = Engine([code])
     prototype = ctypes.CFUNCTYPE(ctypes.c_int32, *[ctypes.c_void_p] * 2, *[ctypes.c_int64] * 2, ctypes.c_void_p)
     return prototype(engine.address(code.symbol)), engine

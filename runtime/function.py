@@ -17,6 +17,7 @@ from graphc.passes.build import Program, build_program, optimisations
 from graphc.passes.fuse import Fuse
 from graphc.passes.naming import NameUniquely
 from graphc.passes.pipeline import run_pipeline
+from graphc.runtime.declared import named_nodes
 from graphc.runtime.executable import Executable
 from graphc.runtime.feeds import Feeder
 from graphc.runtime.report import program_source
@@ -57,10 +58,9 @@ class Function:
         name: str = "function",
     ) -> None:
         self._kind = "one" if isinstance(outputs, Tensor) else "dict" if isinstance(outputs, Mapping) else "list"
-        named = _named(outputs)
         pairs = list(updates.items() if isinstance(updates, Mapping) else updates)
         declared = Graph(
-            tuple((label, tensor.node) for label, tensor in named.items()),
+            named_nodes(_named(outputs)),
             tuple((state.node, value.node) for state, value in pairs),
             name,
             tuple(tensor.node for tensor in inputs),

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import llvmlite.binding as llvm
 from llvmlite import ir
 from numba import types as typed_types
 from numba.extending import intrinsic
@@ -135,85 +134,6 @@ def _local_array() -> Any:
     return local_array
 
 
-def _call_kernel() -> Any:
-    """Call the kernel of a command: ``call_kernel(table, position, part, parts)`` with the table's arguments."""
-
-    @intrinsic
-    def call_kernel(typing_context: Any, table: Any, position: Any, part: Any, parts: Any) -> Any:
-        return types.void(table, position, part, parts), _emit_call
-
-    return call_kernel
-
-
-_MOST_ARGUMENTS = 64
-
-
-def _emit_call(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-    """A switch over the number of arguments; each case loads that many and calls through the function's address."""
-    table, position, part, parts = args
-    word, pointer = ir.IntType(64), ir.PointerType(ir.IntType(8))
-
-    def entry(offset: int) -> Any:
-        return builder.load(builder.gep(table, [builder.add(position, ir.Constant(word, offset))]))
-
-    address, count = entry(1), entry(2)
-    with builder.goto_entry_block():
-        ignored = [builder.alloca(word), builder.alloca(word)]
-    leading = [builder.bitcast(place, pointer) for place in ignored]
-    done = builder.append_basic_block("called")
-    switch = builder.switch(count, done)
-    for number in range(_MOST_ARGUMENTS + 1):
-        block = builder.append_basic_block(f"with_{number}")
-        switch.add_case(ir.Constant(word, number), block)
-        builder.position_at_end(block)
-        arguments = [entry(3 + index) for index in range(number)]
-        kind = ir.FunctionType(ir.IntType(32), [pointer, pointer, word, word, *[word] * number])
-        builder.call(builder.inttoptr(address, kind.as_pointer()), [*leading, part, parts, *arguments])
-        builder.branch(done)
-    builder.position_at_end(done)
-    return context.get_dummy_value()
-
-
-def _place(builder: Any, args: Any) -> Any:
-    return builder.gep(args[0], [args[1]])
-
-
-def _pause(builder: Any, args: Any) -> Any:
-    """Tell the processor that this thread spins."""
-    triple = llvm.get_process_triple()
-    nothing = ir.FunctionType(ir.VoidType(), [])
-    if triple.startswith(("x86_64", "i686")):
-        builder.call(_external(builder, "llvm.x86.sse2.pause", nothing), [])
-    elif triple.startswith(("aarch64", "arm64")):
-        hint = _external(builder, "llvm.aarch64.hint", ir.FunctionType(ir.VoidType(), [ir.IntType(32)]))
-        builder.call(hint, [ir.Constant(ir.IntType(32), 1)])
-
-
-def _give_way(builder: Any, args: Any) -> Any:
-    """Let another thread have the processor."""
-    name = "SwitchToThread" if llvm.get_process_triple().count("windows") else "sched_yield"
-    builder.call(_external(builder, name, ir.FunctionType(ir.IntType(32), [])), [])
-
-
-def _statement(count: int, build: Build, *, result: Any = None) -> Any:
-    """An intrinsic of integers and pointers that acts; it returns ``result``'s type or nothing."""
-
-    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        value = build(builder, args)
-        return value if result is not None else context.get_dummy_value()
-
-    kind = result if result is not None else types.void
-    if count == 0:
-        return intrinsic(lambda typing_context: (kind(), emit))
-    if count == 1:
-        return intrinsic(lambda typing_context, x: (kind(x), emit))
-    if count == 2:
-        return intrinsic(lambda typing_context, x, y: (kind(x, y), emit))
-    return intrinsic(lambda typing_context, x, y, z: (kind(x, y, types.int64), emit))
-
-
-_POINTER = types.CPointer(types.int64)
-
 _SAME_TYPE = (lambda x: x(x), lambda x, y: x(x, x), lambda x, y, z: x(x, x, x))
 
 INTRINSICS: dict[str, Any] = {
@@ -240,14 +160,5 @@ INTRINSICS: dict[str, Any] = {
     "float32_bits": _define(lambda x: types.float32(x), _bitcast(ir.FloatType())),
     "float64_bits": _define(lambda x: types.float64(x), _bitcast(ir.DoubleType())),
     "local_array": _local_array(),
-    "call_kernel": _call_kernel(),
-    "address": _statement(1, lambda b, args: b.inttoptr(args[0], ir.IntType(64).as_pointer()), result=_POINTER),
-    "load_atomic": _statement(2, lambda b, args: b.load_atomic(_place(b, args), "seq_cst", 8), result=types.int64),
-    "store_atomic": _statement(3, lambda b, args: b.store_atomic(args[2], _place(b, args), "seq_cst", 8)),
-    "exchange_atomic": _statement(
-        3, lambda b, args: b.atomic_rmw("xchg", _place(b, args), args[2], "seq_cst"), result=types.int64
-    ),
-    "pause": _statement(0, _pause),
-    "give_way": _statement(0, _give_way),
 }
 """What generated source may call, by name."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from graphc.dims import symbols_of
 from graphc.errors import DeclarationError, GradientError
 from graphc.frontend.optimizers import Optimizer
 from graphc.frontend.state import SEED, STEP, Cell, Parameter, cell_of
@@ -26,6 +27,7 @@ from graphc.runtime.callbacks import Callback
 from graphc.runtime.checking import check_model
 from graphc.runtime.checkpoint import Position, read_checkpoint, restore, write_checkpoint
 from graphc.runtime.data import ArrayData
+from graphc.runtime.declared import named_nodes
 from graphc.runtime.executable import Executable
 from graphc.runtime.history import History
 from graphc.runtime.report import program_source, report_of
@@ -63,7 +65,8 @@ class Model:
         clash = watched.keys() & asked.keys()
         if clash:
             raise DeclarationError(f"{sorted(clash)[0]!r} is both a metric and an output", at=str(user_location()))
-        declared = Graph(tuple((key, value.node) for key, value in {**watched, **asked}.items()), (), name)
+        declared = Graph(named_nodes({**watched, **asked}), (), name)
+        _check_outputs(asked)
         self._watched, self._asked = list(watched), list(asked)
         self.declared = self._name_states(declared, seed)
         self._programs: dict[str, Executable] = {}
@@ -188,7 +191,7 @@ class Model:
         )
 
     def evaluate(self, data: Mapping[str, object], *, batch_size: int = 256) -> dict[str, float]:
-        """The loss and metrics on data, in inference mode, averaged over samples."""
+        """The loss and metrics on data, in inference mode, averaged over samples; FeedError if there are none."""
         inputs = self.executable("evaluate").program.graph.inputs
         return evaluate_on(self, ArrayData.of(inputs, data), batch_size)
 
@@ -261,6 +264,22 @@ def _check_loss(loss: Tensor) -> None:
         )
 
 
+def _check_outputs(outputs: Mapping[str, Tensor]) -> None:
+    """Refuse outputs that cannot be joined batch after batch, since their first axis does not grow with the samples."""
+    inputs = Graph(named_nodes(outputs)).inputs
+    counted = symbols_of(size for node in inputs for size in node.type.shape[:1])
+    for name, output in outputs.items():
+        if not set(counted) & set(symbols_of(output.shape[:1])):
+            raise DeclarationError(
+                f"output {name!r} has no first axis that counts samples",
+                at=str(user_location()),
+                facts=[("output", describe(output.node))],
+                expected=f"a first axis of size {' or '.join(counted) or 'batch'}",
+                got=str(output.type),
+                way_out="make it a metric if it is a scalar, or compute it with gc.function",
+            )
+
+
 def compile(
     loss: Tensor,
     optimizer: Optimizer,
@@ -275,8 +294,8 @@ def compile(
 ) -> Model:
     """Compile a loss and an optimizer into a model: one program for the whole training step.
 
-    loss: a float scalar. metrics: scalars to be watched. outputs: tensors for ``predict``. seed: of initial values,
-    random numbers and the order of samples. threads: default $GRAPHC_NUM_THREADS or all processors; the bits do not
+    loss: a float scalar. metrics: scalars to be watched. outputs: tensors for ``predict``; their first axis counts
+    samples, DeclarationError if it does not. seed: of initial values, random numbers and the order of samples. threads: default $GRAPHC_NUM_THREADS or all processors; the bits do not
     depend on it. fuse: False gives every value a kernel of its own, with the same bits. dump: a folder for the graph's
     text after each pass (default $GRAPHC_DUMP). name: titles pictures and dumps.
 

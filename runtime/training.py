@@ -46,8 +46,9 @@ def fit(
             at=str(user_location()),
             got=f"epochs={epochs}, batch_size={batch_size}",
         )
-    if data.count == 0:
-        raise DeclarationError("there are no samples to train on", at=str(user_location()))
+    data.require_samples("train on")
+    if validation is not None:
+        validation.require_samples("validate on")
     first_row = len(model.position.history)
     last = model.position.epoch + epochs
     for callback in callbacks:
@@ -159,6 +160,7 @@ class _Loop:
 
 def evaluate_on(model: Model, data: ArrayData, batch_size: int) -> dict[str, float]:
     """The loss and metrics of the model on data, averaged over samples."""
+    data.require_samples("evaluate on")
     executable = model.executable("evaluate")
     totals: dict[str, float] = {}
     for batch in data.batches(batch_size):
@@ -166,7 +168,7 @@ def evaluate_on(model: Model, data: ArrayData, batch_size: int) -> dict[str, flo
         count = len(next(iter(batch.values())))
         for key, value in executable.run(arrays, sizes).items():
             totals[key] = totals.get(key, 0.0) + float(value) * count
-    return {key: value / data.count if data.count else float("nan") for key, value in totals.items()}
+    return {key: value / data.count for key, value in totals.items()}
 
 
 @contextmanager

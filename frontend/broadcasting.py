@@ -8,7 +8,7 @@ import numpy as np
 
 from graphc.dims import Shape, Size
 from graphc.dtypes import BOOL, FLOAT32, INT64, DType, as_dtype, promote
-from graphc.errors import DTypeError, ShapeError
+from graphc.errors import DeclarationError, DTypeError, ShapeError
 from graphc.literal import Literal
 from graphc.node import Node, apply, describe
 from graphc.op import size_text
@@ -17,8 +17,10 @@ from graphc.ops.leaves import Constant
 from graphc.ops.movement import BroadcastInDim, Reshape
 from graphc.ops.unary import Cast
 from graphc.origin import user_location
+from graphc.scalar import Array
 
 __all__ = [
+    "array_of",
     "broadcast_shapes",
     "broadcast_to",
     "cast_to",
@@ -30,12 +32,26 @@ __all__ = [
 ]
 
 
+def array_of(value: object) -> Array:
+    """Data as a numpy array; DeclarationError for rows of different lengths, which are none."""
+    try:
+        return np.asarray(value)
+    except ValueError:
+        raise DeclarationError(
+            "a constant is a number or an array",
+            at=str(user_location()),
+            expected="rows of one length",
+            got=repr(value)[:60],
+            way_out="pad the shorter rows",
+        ) from None
+
+
 def natural_dtype(value: object) -> DType:
     """The element type of data that comes without one.
 
     NumPy arrays keep theirs (short and unsigned integers become int64); Python floats are float32, integers int64.
     """
-    array = np.asarray(value)
+    array = array_of(value)
     if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8 or array.dtype.name == "float16":
         raise DTypeError(
             "a constant is made of numbers of graphc's element types",
@@ -67,7 +83,7 @@ def data_beside(value: object, other: DType) -> Node:
     kind = natural_dtype(value)
     if kind.is_float:
         return constant_node(value, other if other.is_float else FLOAT32)
-    array = np.asarray(value)
+    array = array_of(value)
     fits = array.ndim == 0 and (kind == BOOL or other.is_float or (other.is_integer and _holds(other, int(array))))
     return constant_node(value, other if fits else kind)
 

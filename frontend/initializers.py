@@ -71,6 +71,11 @@ class Initializer(ABC):
     def __call__(self, shape: tuple[int, ...], stream: Stream) -> Array:
         """An array of the shape."""
 
+    @property
+    def only_shape(self) -> tuple[int, ...] | None:
+        """The only shape that can be asked for; None for any."""
+        return None
+
 
 @dataclass(frozen=True)
 class Constant(Initializer):
@@ -82,9 +87,18 @@ class Constant(Initializer):
 
     value: object
 
+    def __post_init__(self) -> None:
+        if np.asarray(self.value).ndim:  # the caller's array may change later
+            object.__setattr__(self, "value", np.array(self.value))
+
     def __call__(self, shape: tuple[int, ...], stream: Stream) -> Array:
         array = np.asarray(self.value)
         return array.copy() if array.ndim else np.full(shape, array)
+
+    @property
+    def only_shape(self) -> tuple[int, ...] | None:
+        """The shape of the array; None for a number."""
+        return np.asarray(self.value).shape or None
 
 
 @dataclass(frozen=True)
@@ -251,7 +265,7 @@ def as_initializer(value: object) -> Initializer:
             expected="one of " + ", ".join(_BY_NAME),
             got=repr(value),
         )
-    if np.asarray(value).dtype.kind not in "fiub":
+    if not _is_data(value):
         raise DeclarationError(
             "this is no initial value",
             at=str(user_location()),
@@ -260,3 +274,11 @@ def as_initializer(value: object) -> Initializer:
             way_out="write a function of a shape as a subclass of gc.initializers.Initializer",
         )
     return Constant(value)
+
+
+def _is_data(value: object) -> bool:
+    """True for a number or an array; False for rows of different lengths, which numpy refuses."""
+    try:
+        return np.asarray(value).dtype.kind in "fiub"
+    except ValueError:
+        return False

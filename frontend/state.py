@@ -12,7 +12,7 @@ import numpy as np
 
 from graphc.dtypes import FLOAT32, INT64, as_dtype
 from graphc.errors import DeclarationError, ShapeError
-from graphc.frontend.broadcasting import natural_dtype
+from graphc.frontend.broadcasting import array_of, natural_dtype
 from graphc.frontend.initializers import Initializer, Stream, Zeros, as_initializer
 from graphc.frontend.tensor import Tensor
 from graphc.literal import Literal
@@ -172,7 +172,7 @@ def constant(value: object, dtype: object | None = None) -> Tensor:
     <Tensor f32[1, 2]>
     """
     chosen = natural_dtype(value) if dtype is None else as_dtype(dtype)
-    return Tensor(apply(Constant(Literal.of(value, chosen))))
+    return Tensor(apply(Constant(Literal.of(array_of(value), chosen))))
 
 
 def parameter(
@@ -185,7 +185,8 @@ def parameter(
     """State that training changes.
 
     shape: integers. initializer: a name from ``graphc.initializers``, an initializer, an array or a number. name: gets
-    the enclosing scopes as a prefix. trainable: False keeps optimizers away.
+    the enclosing scopes as a prefix. trainable: False keeps optimizers away. An array is copied; ShapeError if it has
+    another shape.
 
     >>> import graphc as gc
     >>> gc.parameter((784, 10), name="weight")
@@ -207,6 +208,13 @@ def parameter(
 def new_state(label: str, known: TensorType, initializer: Initializer, trainable: bool) -> Parameter:
     """A state under its full label."""
     node = apply(State(label, known, trainable, fresh_serial(label)))
+    if initializer.only_shape not in (None, known.shape):
+        raise ShapeError(
+            "the initial value has another shape than the parameter",
+            at=str(user_location()),
+            expected=size_text(known.shape),
+            got=size_text(initializer.only_shape or ()),
+        )
     _cells[node] = Cell(known, initializer)
     return Parameter(node)
 
@@ -219,7 +227,7 @@ def state(initial: object, name: str = "state", dtype: object | None = None) -> 
     array(0)
     """
     chosen = natural_dtype(initial) if dtype is None else as_dtype(dtype)
-    array = np.asarray(initial, chosen.numpy)
+    array = array_of(initial).astype(chosen.numpy)
     return parameter(array.shape, array, name, chosen, trainable=False)
 
 

@@ -69,7 +69,7 @@ def _one_axis(node: Node, plan: _Plan, axis: int, part: object) -> None:
     size = node.type.shape[axis]
     if isinstance(part, slice):
         plan.layout.append(axis)
-        if part == slice(None):
+        if part.start in (None, 0) and part.stop is None and part.step in (None, 1):
             plan.take(axis, 0, size, 1)
         elif part == slice(None, None, -1):
             plan.flipped.append(axis)

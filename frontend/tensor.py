@@ -10,6 +10,7 @@ import numpy as np
 from graphc.dims import Dim, Shape, Size, as_size, divide, product
 from graphc.dtypes import FLOAT32, INT64, DType, as_dtype
 from graphc.errors import DeclarationError, ShapeError
+from graphc.frontend.axes import axes_of, axis_of
 from graphc.frontend.broadcasting import broadcast_to, cast_to, constant_node, data_beside, match_operands, select_nodes
 from graphc.frontend.linear import matmul_nodes
 from graphc.frontend.subscript import Part, subscript
@@ -306,7 +307,7 @@ class Tensor:
         """The index of the largest element along an axis (of the flattened tensor if None), the first of equal ones."""
         if axis is None:
             return self.reshape(-1).argmax(0)
-        return Tensor(apply(reduction.ArgMax(self._axes(axis)[0]), self.node))
+        return Tensor(apply(reduction.ArgMax(axis_of(self.node, "argmax", axis)), self.node))
 
     def mean(self, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Tensor:
         """The arithmetic mean over axes (all if None), in float32 unless the tensor is float64."""
@@ -417,18 +418,7 @@ class Tensor:
         return result
 
     def _axes(self, axis: int | Sequence[int] | None) -> tuple[int, ...]:
-        axes = range(self.ndim) if axis is None else [axis] if isinstance(axis, int) else axis
-        wrong = [number for number in axes if not -self.ndim <= number < self.ndim]
-        chosen = tuple(number % self.ndim for number in axes) if not wrong else ()
-        if wrong or len(set(chosen)) < len(chosen):
-            raise ShapeError(
-                f"axis {wrong[0] if wrong else tuple(axes)} does not fit {self.ndim} dimensions",
-                at=str(user_location()),
-                facts=[("operand", describe(self.node))],
-                expected=f"different numbers from {-self.ndim} to {self.ndim - 1}" if self.ndim else "no axis",
-                got=str(tuple(axes)),
-            )
-        return chosen
+        return axes_of(self.node, axis)
 
     def _reduce(self, op: Reduction, axis: int | Sequence[int] | None, keepdims: bool) -> Tensor:
         axes = tuple(sorted(self._axes(axis)))

@@ -11,15 +11,18 @@ from graphc.graph import Graph, toposort
 from graphc.node import Node, describe
 from graphc.origin import user_location
 from graphc.passes.autodiff import check_request, differentiate, start_of
+from graphc.passes.fold import Fold
 from graphc.passes.formula import Formulas, symbol_in_latex
 from graphc.passes.naming import NameUniquely
-from graphc.passes.rules.algebra import ALGEBRA
+from graphc.passes.rules.algebra import ALGEBRA, cube, inverse, square
 from graphc.passes.stabilise import stabilise_for_gradient
 from graphc.rewrite import rewrite_to_fixpoint, splat_value
 
 __all__ = ["Explanation", "Step", "explain"]
 
 _MOST_PATHS = 6
+_READABLE = tuple(rule for rule in ALGEBRA if rule not in (square, cube, inverse))
+"""The equations that make formulas easier to read: a power says more than the products that compute it."""
 
 
 @dataclass(frozen=True)
@@ -160,10 +163,19 @@ class _Derivation:
         return [node for node in order if node in above and node in below]
 
     def _simplify(self, totals: Mapping[Node, Node]) -> tuple[dict[Node, Node], list[Node]]:
-        """The derivatives by node, and the parts they are sums of, after arithmetic equations."""
-        roots = [*totals.values(), *(part for _, _, part in self.parts)]
+        """The derivatives by node, and the parts they are sums of, after folding and arithmetic equations.
+
+        Values on the way keep their names, also where their own formulas became simpler.
+        """
+        roots = [*totals.values(), *(part for _, _, part in self.parts), *self.way]
         graph = Graph(tuple((f"root{number}", node) for number, node in enumerate(roots)))
-        replaced = rewrite_to_fixpoint(graph, ALGEBRA, frozenset(totals.values())).replaced
+        folded = Fold().replacements(graph)
+        opaque = frozenset(folded[total] for total in totals.values())
+        rewritten = rewrite_to_fixpoint(graph.map(folded), _READABLE, opaque).replaced
+        replaced = {node: rewritten[folded[node]] for node in roots}
+        for node in self.way:
+            if replaced[node].inputs and splat_value(replaced[node]) is None:
+                self.names.setdefault(replaced[node], self.names[node])
         return {node: replaced[total] for node, total in totals.items()}, [replaced[part] for _, _, part in self.parts]
 
     def explanation(self) -> Explanation:

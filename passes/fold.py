@@ -34,7 +34,11 @@ class Fold:
 
     def __call__(self, graph: Graph) -> Graph:
         """The folded graph."""
-        return graph.map(rebuild(graph.nodes, self._fold))
+        return graph.map(self.replacements(graph))
+
+    def replacements(self, graph: Graph) -> dict[Node, Node]:
+        """Old node -> new node, for all nodes."""
+        return rebuild(graph.nodes, self._fold)
 
     def _fold(self, node: Node) -> Node:
         if not node.inputs or isinstance(node.op, (Leaf, BroadcastInDim)):

@@ -1,6 +1,6 @@
-"""Scalar operations on 16 lanes at once, as LLVM vector code: a handler of the protocol of ``graphc.scalar``.
+"""Scalar operations on several lanes at once, as LLVM vector code: a handler of the protocol of ``graphc.scalar``.
 
-A value is one number or a vector of 16; an operation on both spreads the number over the lanes. Functions such as exp
+A value is one number or a vector; an operation on both spreads the number over the lanes. Functions such as exp
 are written out where they are called. Equal operations within a block, and in blocks inside it, are one value.
 """
 
@@ -15,7 +15,6 @@ import numpy as np
 
 from graphc.dtypes import BOOL, FLOAT64, INT32, INT64, DType
 from graphc.passes.llvm import Assembly, type_of
-from graphc.passes.loops import LANES
 from graphc.scalar import Scalars, Table
 
 __all__ = ["ALL", "LaneScalars", "Lanes", "memory_type", "number_in_llvm", "overload"]
@@ -23,16 +22,16 @@ __all__ = ["ALL", "LaneScalars", "Lanes", "memory_type", "number_in_llvm", "over
 
 @dataclass(frozen=True)
 class Lanes:
-    """A value in LLVM's text: a number, or a vector of 16 numbers if ``wide``."""
+    """A value in LLVM's text: a vector of ``lanes`` numbers, or one number if there are none."""
 
     text: str
     dtype: DType
-    wide: bool = False
+    lanes: int = 0
 
     @property
     def kind(self) -> str:
         """LLVM's type of the value."""
-        return type_of(self.dtype, LANES if self.wide else 0)
+        return type_of(self.dtype, self.lanes)
 
     @property
     def typed(self) -> str:
@@ -82,9 +81,12 @@ def number_in_llvm(value: float, dtype: DType) -> str:
 class LaneScalars(Scalars[Lanes]):
     """Writes operations as lines of an assembly."""
 
-    def __init__(self, assembly: Assembly, scales: bool) -> None:
-        """scales: whether the processor multiplies vectors by powers of two in one instruction."""
+    def __init__(self, assembly: Assembly, scales: bool, lanes: int) -> None:
+        """scales: whether the processor multiplies vectors by powers of two in one instruction. lanes: of a vector."""
         self.assembly = assembly
+        self.lanes = lanes
+        self.bits = f"<{lanes} x i1>"
+        self.pointers = f"<{lanes} x ptr>"
         self.scales = scales
         self.known: dict[str, str] = {}
         """Values by the text that computes them, of the present block and those around it."""
@@ -112,20 +114,20 @@ class LaneScalars(Scalars[Lanes]):
     # Spreading numbers over lanes.
     def spread(self, x: Lanes) -> Lanes:
         """The value as a vector."""
-        if x.wide:
+        if x.lanes:
             return x
         element = type_of(x.dtype)
         if not x.text.startswith("%"):
-            return Lanes(f"splat ({element} {x.text})", x.dtype, True)
-        kind = type_of(x.dtype, LANES)
+            return Lanes(f"splat ({element} {x.text})", x.dtype, self.lanes)
+        kind = type_of(x.dtype, self.lanes)
         first = self.pure(f"insertelement {kind} poison, {element} {x.text}, i64 0")
-        zeros = f"<{LANES} x i32> zeroinitializer"
-        return Lanes(self.pure(f"shufflevector {kind} {first}, {kind} poison, {zeros}"), x.dtype, True)
+        zeros = f"<{self.lanes} x i32> zeroinitializer"
+        return Lanes(self.pure(f"shufflevector {kind} {first}, {kind} poison, {zeros}"), x.dtype, self.lanes)
 
     def counting(self, first: Lanes, step: Lanes) -> Lanes:
         """The integers first, first + step, first + 2 * step, ... in the lanes."""
-        places = ", ".join(f"{type_of(first.dtype)} {lane}" for lane in range(LANES))
-        lanes = Lanes(f"<{places}>", first.dtype, True)
+        places = ", ".join(f"{type_of(first.dtype)} {lane}" for lane in range(self.lanes))
+        lanes = Lanes(f"<{places}>", first.dtype, self.lanes)
         scaled = lanes if step.text == "1" else self.multiply(lanes, step)
         return scaled if first.text == "0" else self.add(scaled, first)
 
@@ -146,7 +148,7 @@ class LaneScalars(Scalars[Lanes]):
         self.tables[table.name] = f"@{table.name} = private constant [{size} x {element}] [{values}]"
         place = self.convert(index, INT64)
         pointer = f"@{table.name}"
-        if not index.wide:
+        if not index.lanes:
             address = self.pure(f"getelementptr {element}, ptr {pointer}, {place.typed}")
             return Lanes(self.pure(f"load {element}, ptr {address}"), table.dtype)
         return self.gather(pointer, place, table.dtype, ALL)
@@ -155,30 +157,30 @@ class LaneScalars(Scalars[Lanes]):
     def load(self, pointer: str, dtype: DType) -> Lanes:
         """One element at an address."""
         text = self.assembly.emit(f"load {memory_type(dtype)}, ptr {pointer}")
-        return self._from_memory(text, dtype, False)
+        return self._from_memory(text, dtype, 0)
 
     def load_lanes(self, pointer: str, dtype: DType, mask: str | None) -> Lanes:
         """Neighbouring elements from an address on, where the mask holds (None: everywhere)."""
-        kind, size = f"<{LANES} x {memory_type(dtype)}>", dtype.itemsize
+        kind, size = f"<{self.lanes} x {memory_type(dtype)}>", dtype.itemsize
         if mask is None:
             text = self.assembly.emit(f"load {kind}, ptr {pointer}, align {size}")
         else:
-            name = f"llvm.masked.load.v{LANES}{_suffix(dtype)}.p0"
-            self.declarations[f"declare {kind} @{name}(ptr, i32, {_BITS}, {kind})"] = None
+            name = f"llvm.masked.load.v{self.lanes}{_suffix(dtype)}.p0"
+            self.declarations[f"declare {kind} @{name}(ptr, i32, {self.bits}, {kind})"] = None
             text = self.assembly.emit(
-                f"call {kind} @{name}(ptr {pointer}, i32 {size}, {_BITS} {mask}, {kind} zeroinitializer)"
+                f"call {kind} @{name}(ptr {pointer}, i32 {size}, {self.bits} {mask}, {kind} zeroinitializer)"
             )
-        return self._from_memory(text, dtype, True)
+        return self._from_memory(text, dtype, self.lanes)
 
     def gather(self, pointer: str, offsets: Lanes, dtype: DType, mask: str) -> Lanes:
         """Elements at offsets from an address, where the mask holds."""
-        kind, places = f"<{LANES} x {memory_type(dtype)}>", self._addresses(pointer, offsets, dtype)
-        name = f"llvm.masked.gather.v{LANES}{_suffix(dtype)}.v{LANES}p0"
-        self.declarations[f"declare {kind} @{name}({_POINTERS}, i32, {_BITS}, {kind})"] = None
+        kind, places = f"<{self.lanes} x {memory_type(dtype)}>", self._addresses(pointer, offsets, dtype)
+        name = f"llvm.masked.gather.v{self.lanes}{_suffix(dtype)}.v{self.lanes}p0"
+        self.declarations[f"declare {kind} @{name}({self.pointers}, i32, {self.bits}, {kind})"] = None
         text = self.assembly.emit(
-            f"call {kind} @{name}({places}, i32 {dtype.itemsize}, {_BITS} {mask}, {kind} zeroinitializer)"
+            f"call {kind} @{name}({places}, i32 {dtype.itemsize}, {self.bits} {mask}, {kind} zeroinitializer)"
         )
-        return self._from_memory(text, dtype, True)
+        return self._from_memory(text, dtype, self.lanes)
 
     def store(self, x: Lanes, pointer: str, mask: str | None = None) -> None:
         """Write a number to an address, or a vector to neighbouring elements where the mask holds."""
@@ -186,49 +188,51 @@ class LaneScalars(Scalars[Lanes]):
         if mask is None:
             self.assembly.do(f"store {content}, ptr {pointer}, align {size}")
             return
-        name = f"llvm.masked.store.v{LANES}{_suffix(x.dtype)}.p0"
-        self.declarations[f"declare void @{name}(<{LANES} x {memory_type(x.dtype)}>, ptr, i32, {_BITS})"] = None
-        self.assembly.do(f"call void @{name}({content}, ptr {pointer}, i32 {size}, {_BITS} {mask})")
+        name = f"llvm.masked.store.v{self.lanes}{_suffix(x.dtype)}.p0"
+        self.declarations[f"declare void @{name}(<{self.lanes} x {memory_type(x.dtype)}>, ptr, i32, {self.bits})"] = (
+            None
+        )
+        self.assembly.do(f"call void @{name}({content}, ptr {pointer}, i32 {size}, {self.bits} {mask})")
 
     def scatter(self, x: Lanes, pointer: str, offsets: Lanes, mask: str) -> None:
         """Write a vector to elements at offsets from an address, where the mask holds."""
         content, places = self._to_memory(x), self._addresses(pointer, offsets, x.dtype)
-        name = f"llvm.masked.scatter.v{LANES}{_suffix(x.dtype)}.v{LANES}p0"
-        kind = f"<{LANES} x {memory_type(x.dtype)}>"
-        self.declarations[f"declare void @{name}({kind}, {_POINTERS}, i32, {_BITS})"] = None
-        self.assembly.do(f"call void @{name}({content}, {places}, i32 {x.dtype.itemsize}, {_BITS} {mask})")
+        name = f"llvm.masked.scatter.v{self.lanes}{_suffix(x.dtype)}.v{self.lanes}p0"
+        kind = f"<{self.lanes} x {memory_type(x.dtype)}>"
+        self.declarations[f"declare void @{name}({kind}, {self.pointers}, i32, {self.bits})"] = None
+        self.assembly.do(f"call void @{name}({content}, {places}, i32 {x.dtype.itemsize}, {self.bits} {mask})")
 
     def _addresses(self, pointer: str, offsets: Lanes, dtype: DType) -> str:
         places = self.assembly.emit(f"getelementptr {memory_type(dtype)}, ptr {pointer}, {offsets.typed}")
-        return f"{_POINTERS} {places}"
+        return f"{self.pointers} {places}"
 
-    def _from_memory(self, text: str, dtype: DType, wide: bool) -> Lanes:
+    def _from_memory(self, text: str, dtype: DType, lanes: int) -> Lanes:
         """What was loaded, as a value: truth values lie in bytes."""
         if dtype != BOOL:
-            return Lanes(text, dtype, wide)
-        kind = f"<{LANES} x i8>" if wide else "i8"
-        return Lanes(self.pure(f"icmp ne {kind} {text}, {'zeroinitializer' if wide else '0'}"), BOOL, wide)
+            return Lanes(text, dtype, lanes)
+        kind = f"<{lanes} x i8>" if lanes else "i8"
+        return Lanes(self.pure(f"icmp ne {kind} {text}, {'zeroinitializer' if lanes else '0'}"), BOOL, lanes)
 
     def _to_memory(self, x: Lanes) -> str:
         """A value with its type as it is stored."""
         if x.dtype != BOOL:
             return x.typed
-        kind = f"<{LANES} x i8>" if x.wide else "i8"
+        kind = f"<{self.lanes} x i8>" if x.lanes else "i8"
         return f"{kind} {self.pure(f'zext {x.typed} to {kind}')}"
 
     # Arithmetic.
     def primitive(self, name: str, dtype: DType, *args: Lanes) -> Lanes:
         """One primitive, on lanes if any operand has them."""
-        wide = any(arg.wide for arg in args)
-        if wide and not (name == "select" and not args[0].wide):
+        lanes = self.lanes if any(arg.lanes for arg in args) else 0
+        if lanes and not (name == "select" and not args[0].lanes):
             args = tuple(self.spread(arg) for arg in args)
-        elif wide:
+        elif lanes:
             args = (args[0], *(self.spread(arg) for arg in args[1:]))
-        return Lanes(self._text(name, dtype, wide, args), dtype, wide)
+        return Lanes(self._text(name, dtype, lanes, args), dtype, lanes)
 
-    def _text(self, name: str, dtype: DType, wide: bool, args: tuple[Lanes, ...]) -> str:
+    def _text(self, name: str, dtype: DType, lanes: int, args: tuple[Lanes, ...]) -> str:
         first = args[0]
-        result = type_of(dtype, LANES if wide else 0)
+        result = type_of(dtype, lanes)
         operands = f"{first.kind} {', '.join(arg.text for arg in args)}"
         if first.dtype.is_float and name in _FLOAT_OPS:
             return self.pure(f"{_FLOAT_OPS[name]} {operands}")
@@ -244,7 +248,7 @@ class LaneScalars(Scalars[Lanes]):
             short = name if first.dtype.is_float else f"s{name[:3]}"
             return self.intrinsic(f"llvm.{short}.{overload(first)}", result, *args)
         if name.startswith("libm_"):
-            return self._each_lane(name.removeprefix("libm_"), wide, args)
+            return self._each_lane(name.removeprefix("libm_"), lanes, args)
         if name == "select":
             return self.pure(f"select {', '.join(arg.typed for arg in args)}")
         return _SPECIAL[name](self, dtype, args).text
@@ -256,13 +260,13 @@ class LaneScalars(Scalars[Lanes]):
         sign = "" if plain == "eq" else "u" if dtype.kind in "ub" else "s"
         return f"icmp {sign}{plain}"
 
-    def _each_lane(self, name: str, wide: bool, args: tuple[Lanes, ...]) -> str:
+    def _each_lane(self, name: str, lanes: int, args: tuple[Lanes, ...]) -> str:
         """A function of the C library, lane by lane."""
-        if not wide:
+        if not lanes:
             return self.intrinsic(name, "double", *args)
-        kind = type_of(FLOAT64, LANES)
+        kind = type_of(FLOAT64, self.lanes)
         result = "poison"
-        for lane in range(LANES):
+        for lane in range(self.lanes):
             numbers = [Lanes(self.pure(f"extractelement {arg.typed}, i64 {lane}"), FLOAT64) for arg in args]
             value = self.intrinsic(name, "double", *numbers)
             result = self.pure(f"insertelement {kind} {result}, double {value}, i64 {lane}")
@@ -276,19 +280,19 @@ class LaneScalars(Scalars[Lanes]):
     def _negate(self, dtype: DType, args: tuple[Lanes, ...]) -> Lanes:
         (x,) = args
         if dtype.is_float:
-            return Lanes(self.pure(f"fneg {x.typed}"), dtype, x.wide)
-        return self.subtract(self.spread(self.constant(0, dtype)) if x.wide else self.constant(0, dtype), x)
+            return Lanes(self.pure(f"fneg {x.typed}"), dtype, x.lanes)
+        return self.subtract(self.spread(self.constant(0, dtype)) if x.lanes else self.constant(0, dtype), x)
 
     def _absolute(self, dtype: DType, args: tuple[Lanes, ...]) -> Lanes:
         (x,) = args
         if dtype.is_float:
-            return Lanes(self.intrinsic(f"llvm.fabs.{overload(x)}", x.kind, x), dtype, x.wide)
+            return Lanes(self.intrinsic(f"llvm.fabs.{overload(x)}", x.kind, x), dtype, x.lanes)
         return self.select(self.less(x, self.constant(0, dtype)), self.negate(x), x)
 
     def _logical_not(self, dtype: DType, args: tuple[Lanes, ...]) -> Lanes:
         (x,) = args
         return Lanes(
-            self.pure(f"xor {x.kind} {x.text}, {(self.spread(_TRUE) if x.wide else _TRUE).text}"), BOOL, x.wide
+            self.pure(f"xor {x.kind} {x.text}, {(self.spread(_TRUE) if x.lanes else _TRUE).text}"), BOOL, x.lanes
         )
 
     def _ldexp(self, dtype: DType, args: tuple[Lanes, ...]) -> Lanes:
@@ -297,7 +301,7 @@ class LaneScalars(Scalars[Lanes]):
         x, n = args
         if self.scales:
             name = f"llvm.ldexp.{overload(x)}.{overload(n)}"
-            return Lanes(self.intrinsic(name, x.kind, x, n), dtype, x.wide)
+            return Lanes(self.intrinsic(name, x.kind, x, n), dtype, x.lanes)
         half = self.shift_right(n, 1)
         return self.multiply(
             self.multiply(x, self._power_of_two(half, dtype)), self._power_of_two(self.subtract(n, half), dtype)
@@ -317,8 +321,8 @@ class LaneScalars(Scalars[Lanes]):
         minus = self.equal(y, self.constant(-1, dtype))
         special = self.logical_or(minus, self.equal(y, zero))
         divisor = self.select(special, one, y)
-        whole = Lanes(self.pure(f"sdiv {x.kind} {x.text}, {divisor.text}"), dtype, x.wide)
-        rest = Lanes(self.pure(f"srem {x.kind} {x.text}, {divisor.text}"), dtype, x.wide)
+        whole = Lanes(self.pure(f"sdiv {x.kind} {x.text}, {divisor.text}"), dtype, x.lanes)
+        rest = Lanes(self.pure(f"srem {x.kind} {x.text}, {divisor.text}"), dtype, x.lanes)
         differ = self.less(self.bit_xor(rest, divisor), zero)
         low = self.logical_and(differ, self.logical_not(self.equal(rest, zero)))
         if not quotient:
@@ -328,36 +332,34 @@ class LaneScalars(Scalars[Lanes]):
 
     def _convert(self, dtype: DType, args: tuple[Lanes, ...]) -> Lanes:
         (x,) = args
-        kind = type_of(dtype, LANES if x.wide else 0)
+        kind = type_of(dtype, x.lanes)
         source = x.dtype
         if dtype == BOOL:
-            zero = "zeroinitializer" if x.wide else "0" if source.is_integer else "0.0"
-            return Lanes(self.pure(f"{'fcmp une' if source.is_float else 'icmp ne'} {x.typed}, {zero}"), dtype, x.wide)
+            zero = "zeroinitializer" if x.lanes else "0" if source.is_integer else "0.0"
+            return Lanes(self.pure(f"{'fcmp une' if source.is_float else 'icmp ne'} {x.typed}, {zero}"), dtype, x.lanes)
         if source.is_float and dtype.is_integer:
-            name = f"llvm.fptosi.sat.{overload(Lanes('', dtype, x.wide))}.{overload(x)}"
-            return Lanes(self.intrinsic(name, kind, x), dtype, x.wide)
+            name = f"llvm.fptosi.sat.{overload(Lanes('', dtype, x.lanes))}.{overload(x)}"
+            return Lanes(self.intrinsic(name, kind, x), dtype, x.lanes)
         unsigned = source.kind in "ub"
         if source.is_float:
             operation = "fpext" if dtype.bits > source.bits else "fptrunc"
         elif dtype.is_float:
             operation = "uitofp" if unsigned else "sitofp"
         elif source != BOOL and dtype.bits == source.bits:
-            return Lanes(x.text, dtype, x.wide)
+            return Lanes(x.text, dtype, x.lanes)
         elif source != BOOL and dtype.bits < source.bits:
             operation = "trunc"
         else:
             operation = "zext" if unsigned else "sext"
-        return Lanes(self.pure(f"{operation} {x.typed} to {kind}"), dtype, x.wide)
+        return Lanes(self.pure(f"{operation} {x.typed} to {kind}"), dtype, x.lanes)
 
     def _bitcast(self, dtype: DType, args: tuple[Lanes, ...]) -> Lanes:
         (x,) = args
-        kind = type_of(dtype, LANES if x.wide else 0)
-        return Lanes(x.text if kind == x.kind else self.pure(f"bitcast {x.typed} to {kind}"), dtype, x.wide)
+        kind = type_of(dtype, x.lanes)
+        return Lanes(x.text if kind == x.kind else self.pure(f"bitcast {x.typed} to {kind}"), dtype, x.lanes)
 
 
 _TRUE = Lanes("true", BOOL)
-_BITS = f"<{LANES} x i1>"
-_POINTERS = f"<{LANES} x ptr>"
 ALL = "splat (i1 true)"
 """A mask that lets every lane through."""
 
@@ -368,7 +370,7 @@ def _suffix(dtype: DType) -> str:
 
 def overload(x: Lanes) -> str:
     """How the names of LLVM's functions end for a type."""
-    return f"v{LANES}{_suffix(x.dtype)}" if x.wide else _suffix(x.dtype)
+    return f"v{x.lanes}{_suffix(x.dtype)}" if x.lanes else _suffix(x.dtype)
 
 
 def memory_type(dtype: DType) -> str:

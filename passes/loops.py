@@ -7,7 +7,8 @@
               | column_fold(column, axes, items, stores, statements)
                                                        reduction over outer axes, a tile of columns at once
               | search(axis, term)                     position of the largest element
-              | contraction(rows, columns, depth)      sums of products
+              | contraction(batch, rows, column, depths, left, right, stores)
+                                                       sums of products
 
 The order of every reduction is part of the language and depends on the shape of what is reduced alone:
 
@@ -51,6 +52,7 @@ __all__ = [
 LANES = 16
 BLOCK = 4096
 TILE = 64
+_LONG = 12
 
 
 @dataclass(frozen=True)
@@ -124,25 +126,30 @@ class Search:
     value: Term
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Contraction:
-    """out[b, m, n] = sum over k of left[b, m, k] * right[b, k, n], for each batch index b.
+    """Sums of products: for each batch index, row and column the sum over the depths of left * right, then the stores.
 
-    left, right, out: names of buffers. Strides, in elements, are of (batch, row, depth) for left, (batch, depth,
-    column) for right, and (batch, row, column) for out.
+    rows, depths: axes, the innermost last. left: a load that does not depend on the column; right: one that does not
+    depend on rows. result: the variable of the sum, which the stores use.
     """
 
     batch: Axis
-    row: Axis
+    rows: tuple[Axis, ...]
     column: Axis
-    depth: Axis
-    left: str
-    right: str
-    out: str
-    left_strides: tuple[Size, Size, Size]
-    right_strides: tuple[Size, Size, Size]
-    out_strides: tuple[Size, Size, Size]
-    dtype: DType
+    depths: tuple[Axis, ...]
+    left: Term
+    right: Term
+    result: str
+    stores: tuple[Store, ...]
+
+    @property
+    def shared(self) -> Axis:
+        """The axis that threads share: the batch, or a row axis that is long enough."""
+        if self.batch.extent != 1:
+            return self.batch
+        long = (axis for axis in self.rows if not isinstance(axis.extent, int) or axis.extent >= _LONG)
+        return next(long, self.rows[-1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,6 +194,10 @@ def terms_of(statement: Statement) -> Iterator[Term]:
                 yield from terms_of(inner)
     elif isinstance(statement, Search):
         yield statement.value
+    elif isinstance(statement, Contraction):
+        yield from (statement.left, statement.right)
+        for store in statement.stores:
+            yield from terms_of(store)
     elif isinstance(statement, Loop):
         for inner in statement.body:
             yield from terms_of(inner)
@@ -196,7 +207,7 @@ def stores_of(statement: Statement) -> Iterator[Store]:
     """The stores of a statement and those inside it."""
     if isinstance(statement, Store):
         yield statement
-    elif isinstance(statement, (Fold, ColumnFold)):
+    elif isinstance(statement, (Fold, ColumnFold, Contraction)):
         yield from statement.stores
     for inner in statement.body if isinstance(statement, (Loop, ColumnFold)) else ():
         yield from stores_of(inner)
@@ -222,4 +233,4 @@ def axes_of(statement: Statement) -> Iterator[Axis]:
     elif isinstance(statement, Search):
         yield statement.axis
     elif isinstance(statement, Contraction):
-        yield from (statement.batch, statement.row, statement.column, statement.depth)
+        yield from (statement.batch, *statement.rows, statement.column, *statement.depths)

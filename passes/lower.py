@@ -15,7 +15,6 @@ from graphc.passes.loops import (
     Axis,
     Buffer,
     ColumnFold,
-    Contraction,
     Fold,
     FoldItem,
     Kernel,
@@ -165,9 +164,6 @@ def _symbols(body: Iterable[Statement]) -> set[str]:
             found.update(symbols_of((*(stride for _, stride in index.axes), *index.offsets)))
             found.update(symbols_of(stride for _, stride in index.places))
         found.update(symbols_of(axis.extent for axis in axes_of(statement)))
-        if isinstance(statement, Contraction):
-            strides = (*statement.left_strides, *statement.right_strides, *statement.out_strides)
-            found.update(symbols_of(strides))
     return found
 
 

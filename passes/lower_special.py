@@ -176,18 +176,19 @@ def lower_contraction(writer: KernelWriter, root: Node) -> KernelCall:
     kernel_depth = depth
     if isinstance(depth, Dim):
         sizes["$depth"], kernel_depth = depth, Dim(1, ("$depth",))
+    group = ("g", batch_left), ("g", batch_right), ("g", multiply(row, column))
+    in_left, in_right, in_out = ((item,) if batch != 1 else () for item in group)
+    dtype = root.type.dtype
+    load, total = writer.builder.load, writer.builder.variable("total", dtype)
     contraction = Contraction(
         Axis("g", batch),
-        Axis("i", Dim(1, ("$rows",))),
+        (Axis("i", Dim(1, ("$rows",))),),
         Axis("j", column),
-        Axis("k", kernel_depth),
-        writer.read_whole(left),
-        writer.read_whole(right),
-        writer.write(writer.storage[root]),
-        (batch_left if batch != 1 else 0, row_stride, depth_left),
-        (batch_right if batch != 1 else 0, depth_right, column_stride),
-        (multiply(row, column) if batch != 1 else 0, column, 1),
-        root.type.dtype,
+        (Axis("k", kernel_depth),),
+        load(writer.read_whole(left), Index((*in_left, ("i", row_stride), ("k", depth_left))), dtype),
+        load(writer.read_whole(right), Index((*in_right, ("k", depth_right), ("j", column_stride))), dtype),
+        "total",
+        (Store(writer.write(writer.storage[root]), Index((*in_out, ("i", column), ("j", 1))), total),),
     )
     work = multiply(multiply(2, product((batch, row))), product((column, depth)))
     return writer.call([root], [contraction], sizes, name="matmul", flops=(work,) if work != 0 else ())

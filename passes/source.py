@@ -5,10 +5,9 @@ programs.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-from graphc.dims import Dim, multiply
 from graphc.dtypes import INT64, UINT64, DType
 from graphc.functions import FUNCTIONS
 from graphc.passes.expressions import Expressions, count_uses, function_label, number_source, size_expression, size_name
@@ -179,7 +178,6 @@ class _KernelPrinter(_Lines):
     def __init__(self, kernel: Kernel, dialect: Dialect) -> None:
         terms = [term for statement in kernel.body for term in terms_of(statement)]
         read = {term.name for term in walk_terms(terms) if term.kind == "load"}
-        read |= {name for s in kernel.body if isinstance(s, Contraction) for name in (s.left, s.right)}
         super().__init__(buffer_labels(kernel.buffers, read))
         self.kernel = kernel
         self.dialect = dialect
@@ -381,30 +379,21 @@ class _KernelPrinter(_Lines):
         self.bound.add(search.result)
 
     def contraction(self, c: Contraction) -> None:
-        labels, dtype = self.expressions.labels, c.dtype
-        rows = size_expression(multiply(c.batch.extent, c.row.extent))
-        with self.block(f"for row in {self.dialect.split(rows, 1)}:"):
-            if c.batch.extent == 1:
-                self.line("i = row")
-            else:
-                self.line(f"g = row // {size_expression(c.row.extent)}")
-                self.line(f"i = row % {size_expression(c.row.extent)}")
-            with self.block(f"for j in range({size_expression(c.column.extent)}):"):
-                self.line(f"total = {number_source(0, dtype)}")
-                with self.block(f"for k in range({size_expression(c.depth.extent)}):"):
-                    left = f"{labels[c.left]}[{_place(c, c.left_strides, ('g', 'i', 'k'))}]"
-                    right = f"{labels[c.right]}[{_place(c, c.right_strides, ('g', 'k', 'j'))}]"
-                    self.line(f"total = fma({left}, {right}, total)")
-                self.line(f"{labels[c.out]}[{_place(c, c.out_strides, ('g', 'i', 'j'))}] = total")
-
-
-def _place(c: Contraction, strides: Sequence[Dim | int], names: Sequence[str]) -> str:
-    parts = [
-        name if stride == 1 else f"{name} * {size_expression(stride)}"
-        for name, stride in zip(names, strides, strict=True)
-        if not (name == "g" and c.batch.extent == 1)
-    ]
-    return " + ".join(parts)
+        batch = [c.batch] if c.batch.extent != 1 else []
+        with ExitStack() as loops:
+            for axis in (*batch, *c.rows, c.column):
+                shared = self.kernel.split and axis is c.shared
+                counted = self.dialect.split(size_expression(axis.extent), 1) if shared else None
+                loops.enter_context(self.loop_over(axis, counted))
+            self.line(f"{c.result} = {number_source(0, c.left.dtype)}")
+            with ExitStack() as inner:
+                for axis in c.depths:
+                    inner.enter_context(self.loop_over(axis))
+                left, right = self.expressions.text(c.left), self.expressions.text(c.right)
+                self.line(f"{c.result} = fma({left}, {right}, {c.result})")
+            self.bound.add(c.result)
+            self.stores(c.stores)
+            self.bound.discard(c.result)
 
 
 def _blocked(axes: Sequence[Axis]) -> bool:

@@ -6,7 +6,7 @@ the same number, so calls that read and write row by row need no waiting in betw
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from graphc.dims import Dim, Size, evaluate
@@ -109,11 +109,9 @@ def _rows(call: KernelCall, buffer: str, elements: int, sizes: Mapping[str, int]
     (first, *others) = call.kernel.body
     if others or isinstance(first, ColumnFold):
         return None
-    if isinstance(first, Contraction):
-        return _contraction_rows(first, buffer, elements, number(first.row.extent), number)
-    if not isinstance(first, Loop):
+    if not isinstance(first, (Loop, Contraction)):
         return None
-    outer = first.axis
+    outer = first.shared if isinstance(first, Contraction) else first.axis
     rows = number(outer.extent)
     extents = {axis.name: number(axis.extent) for axis in axes_of(first)}
     width = elements // rows if rows else 0
@@ -127,15 +125,6 @@ def _rows(call: KernelCall, buffer: str, elements: int, sizes: Mapping[str, int]
         if lowest < 0 or highest >= max(width, 1):
             return None
     return rows, outer.granule
-
-
-def _contraction_rows(
-    c: Contraction, buffer: str, elements: int, rows: int, number: Callable[[Size], int]
-) -> tuple[int, int] | None:
-    if c.batch.extent != 1 or buffer == c.right:
-        return None
-    stride = number((c.out_strides if buffer == c.out else c.left_strides)[1])
-    return (rows, 1) if stride * rows == elements else None
 
 
 def _indices_into(call: KernelCall, buffer: str) -> Iterator[Index]:

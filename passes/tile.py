@@ -1,51 +1,39 @@
 """Contractions as LLVM vector code, a register tile at a time.
 
-A tile of rows and columns of the result stays in registers while the contracted position counts up; the left operand is
-read number by number and broadcast, the right one in vectors. Each element is one chain of fused multiply-adds in the
-order of the position, exactly as in the Python source of the same kernel, so tile sizes and threads never change a bit.
+A tile of rows and columns of the result stays in registers while the depths count up; the left operand is read number
+by number and spread over the lanes, the right one in vectors. Each element is one chain of fused multiply-adds in the
+order of the depths, exactly as in the Python source of the same kernel, so tile sizes and threads never change a bit.
 ``graphc.passes.vector`` prints the other kernels.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
 
-from graphc.passes.llvm import Assembly, argument_list, kernel_header, size_argument
-from graphc.passes.loops import Contraction, Kernel
+from graphc.dtypes import DType
+from graphc.passes.lane_terms import LanePrinter, VectorUnit
+from graphc.passes.lanes import Lanes
+from graphc.passes.llvm import Carried, argument_list, kernel_header, size_argument, type_of
+from graphc.passes.loops import Axis, Contraction, Kernel
 from graphc.passes.source import Source
+from graphc.passes.terms import Term
 
-__all__ = ["VectorUnit", "print_tile", "tiles_apply"]
+__all__ = ["print_tile", "tiles_apply"]
 
-
-@dataclass(frozen=True)
-class VectorUnit:
-    """What the processor offers. bytes: width of a vector. registers: how many vectors it holds."""
-
-    bytes: int
-    registers: int
-
-    @staticmethod
-    def of(features: str) -> VectorUnit:
-        """The vector unit of a processor with LLVM's feature flags.
-
-        >>> VectorUnit.of("+avx2,+fma"), VectorUnit.of("+neon")
-        (VectorUnit(bytes=32, registers=16), VectorUnit(bytes=16, registers=32))
-        """
-        flags = set(features.split(","))
-        if "+avx512f" in flags:
-            return VectorUnit(64, 32)
-        if "+avx" in flags or "+avx2" in flags:
-            return VectorUnit(32, 16)
-        return VectorUnit(16, 32 if "+neon" in flags else 16)
+_MOST_ROWS = 24
+_FEWEST_LANES = 4
 
 
 def tiles_apply(kernel: Kernel) -> bool:
-    """True for contractions of floats whose right operand and result hold columns side by side."""
+    """True for contractions of floats whose right operand and results hold a known number of columns side by side."""
     (first, *others) = kernel.body
-    if others or not isinstance(first, Contraction) or not first.dtype.is_float:
+    if others or not isinstance(first, Contraction) or not first.left.dtype.is_float:
         return False
-    return isinstance(first.column.extent, int) and (first.right_strides[2] == 1 or first.column.extent == 1)
+    column = first.column
+    indices = [first.right.index, *(store.index for store in first.stores)]
+    steps = [index.stride(column.name) for index in indices if index is not None]
+    return isinstance(column.extent, int) and (column.extent == 1 or all(step == 1 for step in steps))
 
 
 def print_tile(kernel: Kernel, unit: VectorUnit) -> Source:
@@ -55,180 +43,155 @@ def print_tile(kernel: Kernel, unit: VectorUnit) -> Source:
     return Source(kernel.name, _TilePrinter(kernel, contraction, unit).text(), (), (), "llvm")
 
 
-class _TilePrinter(Assembly):
+def _lanes(columns: int, dtype: DType, unit: VectorUnit) -> int:
+    """As many as a vector holds, fewer for fewer columns."""
+    lanes = unit.bytes // dtype.itemsize
+    while lanes > _FEWEST_LANES and lanes // 2 >= columns:
+        lanes //= 2
+    return lanes
+
+
+class _TilePrinter(LanePrinter):
     """Writes the module: one function a tile shape, and the kernel that walks over the result."""
 
     def __init__(self, kernel: Kernel, contraction: Contraction, unit: VectorUnit) -> None:
-        super().__init__()
-        self.kernel, self.c = kernel, contraction
-        self.bits = contraction.dtype.bits
-        self.scalar = "float" if self.bits == 32 else "double"
-        self.lanes = unit.bytes * 8 // self.bits
-        self.vector = f"<{self.lanes} x {self.scalar}>"
-        self.suffix = f"v{self.lanes}f{self.bits}"
         assert isinstance(contraction.column.extent, int)
         self.columns = contraction.column.extent
+        self.dtype = contraction.left.dtype
+        super().__init__(unit, _lanes(self.columns, self.dtype, unit))
+        self.kernel, self.c = kernel, contraction
         needed = -(-self.columns // self.lanes)
         self.vectors = 1 if needed == 1 else 3 if needed == 3 else 2
-        self.rows = (unit.registers - 2 - self.vectors) // self.vectors
-        self.rows = min(self.rows, 24) // 2 * 2
+        self.rows = min((unit.registers - 2 - self.vectors) // self.vectors, _MOST_ROWS) // 2 * 2
+        self.axes = [contraction.batch, *contraction.rows, contraction.column]
 
-    def spot(self, base: str, offset: str) -> str:
-        """The address of an element at an offset from a base."""
-        return self.at(self.scalar, base, offset)
-
-    # Text.
     def text(self) -> str:
-        shapes: list[tuple[int, int]] = []
+        shapes: dict[tuple[int, int], None] = {}
         self.walk(shapes)
-        body = self.lines
-        functions: list[str] = []
-        for rows, columns in dict.fromkeys(shapes):
-            self.lines = []
+        for rows, columns in shapes:
             self.tile(rows, columns)
-            functions += self.lines
-        return "\n".join([*functions, *body, *self._declarations()]) + "\n"
+        return self.module()
 
-    def _declarations(self) -> Iterator[str]:
-        mask = f"<{self.lanes} x i1>"
-        yield f"declare {self.vector} @llvm.fma.{self.suffix}({self.vector}, {self.vector}, {self.vector})"
-        yield f"declare {self.vector} @llvm.masked.load.{self.suffix}.p0(ptr, i32, {mask}, {self.vector})"
-        yield f"declare void @llvm.masked.store.{self.suffix}.p0({self.vector}, ptr, i32, {mask})"
-
+    # A tile.
     def tile(self, rows: int, columns: int) -> None:
-        """A function that computes ``rows`` x ``columns`` elements of the result."""
-        c = self.c
-        vectors = -(-columns // self.lanes)
-        masks = [min(self.lanes, columns - start) for start in range(0, columns, self.lanes)]
-        cells = [(row, vector) for row in range(rows) for vector in range(vectors)]
-        pointers = "ptr noalias %left, ptr noalias %right, ptr noalias %out"
-        self.lines.append(f"define internal void @tile_{rows}x{columns}({argument_list(self.kernel)}{pointers}) {{")
-        self.label("start")
-        depth = self.size(c.depth.extent)
-        row_step, depth_step = self.size(c.left_strides[1]), self.size(c.left_strides[2])
-        right_step, out_step = self.size(c.right_strides[1]), self.size(c.out_strides[1])
-        row_offsets = [self.times(str(row), row_step) for row in range(rows)]
-        any_depth = self.emit(f"icmp sgt i64 {depth}, 0")
-        zeros = dict.fromkeys(cells, "zeroinitializer")
-        self.do(f"br i1 {any_depth}, label %loop, label %done")
-        self.label("loop")
-        position = self.new()
-        left, right = self.new(), self.new()
-        next_position, next_left, next_right = self.new(), self.new(), self.new()
-        self.lines.append(f"  {position} = phi i64 [ 0, %start ], [ {next_position}, %loop ]")
-        self.lines.append(f"  {left} = phi ptr [ %left, %start ], [ {next_left}, %loop ]")
-        self.lines.append(f"  {right} = phi ptr [ %right, %start ], [ {next_right}, %loop ]")
-        sums = {cell: self.new() for cell in cells}
-        results = {cell: self.new() for cell in cells}
-        for cell in cells:
-            self.lines.append(
-                f"  {sums[cell]} = phi {self.vector} [ {zeros[cell]}, %start ], [ {results[cell]}, %loop ]"
-            )
-        loaded = [self.load(self.spot(right, str(v * self.lanes)), masks[v]) for v in range(vectors)]
-        for row in range(rows):
-            number = self.emit(f"load {self.scalar}, ptr {self.spot(left, row_offsets[row])}, align {self.bits // 8}")
-            first = self.emit(f"insertelement {self.vector} poison, {self.scalar} {number}, i64 0")
-            spread = self.emit(
-                f"shufflevector {self.vector} {first}, {self.vector} poison, <{self.lanes} x i32> zeroinitializer"
-            )
-            for vector in range(vectors):
-                cell = (row, vector)
-                self.lines.append(
-                    f"  {results[cell]} = call {self.vector} @llvm.fma.{self.suffix}({self.vector} {spread}, "
-                    f"{self.vector} {loaded[vector]}, {self.vector} {sums[cell]})"
-                )
-        self.lines.append(f"  {next_position} = add i64 {position}, 1")
-        self.lines.append(f"  {next_left} = getelementptr {self.scalar}, ptr {left}, i64 {depth_step}")
-        self.lines.append(f"  {next_right} = getelementptr {self.scalar}, ptr {right}, i64 {right_step}")
-        more = self.emit(f"icmp slt i64 {next_position}, {depth}")
-        self.do(f"br i1 {more}, label %loop, label %done")
-        self.label("done")
-        for row, vector in cells:
-            value = self.emit(f"phi {self.vector} [ zeroinitializer, %start ], [ {results[row, vector]}, %loop ]")
-            zeros[row, vector] = value
-        for row, vector in cells:
-            place = self.spot(self.spot("%out", self.times(str(row), out_step)), str(vector * self.lanes))
-            self.store(zeros[row, vector], place, masks[vector])
-        self.do("ret void")
-        self.lines.append("}")
-
-    def _mask(self, count: int) -> str:
-        bits = ", ".join(f"i1 {'true' if lane < count else 'false'}" for lane in range(self.lanes))
-        return f"<{self.lanes} x i1> <{bits}>"
-
-    def load(self, place: str, count: int) -> str:
-        if count == self.lanes:
-            return self.emit(f"load {self.vector}, ptr {place}, align {self.bits // 8}")
-        return self.emit(
-            f"call {self.vector} @llvm.masked.load.{self.suffix}.p0(ptr {place}, i32 {self.bits // 8}, "
-            f"{self._mask(count)}, {self.vector} zeroinitializer)"
+        """A function that computes ``rows`` x ``columns`` elements of the result from given positions on."""
+        c, self.values = self.c, {}
+        self.s.known = {}
+        places = "".join(f"i64 %at.{axis.name}, " for axis in self.axes)
+        buffers = ", ".join(f"ptr noalias %{buffer.name}" for buffer in self.kernel.buffers)
+        self.a.lines.append(
+            f"define internal void @tile_{rows}x{columns}({argument_list(self.kernel)}{places}{buffers}) {{"
         )
+        self.a.label("start")
+        self.counters = {axis.name: f"%at.{axis.name}" for axis in self.axes}
+        masks = [self.mask_of(min(self.lanes, columns - start)) for start in range(0, columns, self.lanes)]
+        kind = type_of(self.dtype, self.lanes)
+        cells = [[Carried(kind, "zeroinitializer") for _ in masks] for _ in range(rows)]
+        self.depths(c.depths, cells, masks)
+        row, column = c.rows[-1].name, c.column.name
+        first_row, first_column = self.counters[row], self.counters[column]
+        self.lane_axis = column
+        for number, vectors in enumerate(cells):
+            self.counters[row] = self.plus(first_row, str(number))
+            for vector, (cell, mask) in enumerate(zip(vectors, masks, strict=True)):
+                self.counters[column] = self.plus(first_column, str(vector * self.lanes))
+                self.values, self.mask = {}, mask
+                self.variables[c.result] = Lanes(cell.value, self.dtype, self.lanes)
+                self.stores(c.stores)
+        self.lane_axis, self.mask = "", None
+        self.a.do("ret void")
+        self.a.lines.append("}")
 
-    def store(self, value: str, place: str, count: int) -> None:
+    def mask_of(self, count: int) -> str | None:
+        """The mask of the first lanes; None for all of them."""
         if count == self.lanes:
-            self.do(f"store {self.vector} {value}, ptr {place}, align {self.bits // 8}")
+            return None
+        return f"<{', '.join(f'i1 {str(lane < count).lower()}' for lane in range(self.lanes))}>"
+
+    def depths(self, axes: Sequence[Axis], cells: Sequence[Sequence[Carried]], masks: Sequence[str | None]) -> None:
+        """The loops over the depths; the innermost one moves along both operands."""
+        axis, extent = axes[0], self.a.size(axes[0].extent)
+        carried = [cell for vectors in cells for cell in vectors]
+        if len(axes) > 1:
+            with self.s.block(), self.a.loop("0", extent, carried=carried) as counter:
+                self.counters[axis.name] = counter
+                self.depths(axes[1:], cells, masks)
             return
-        self.do(
-            f"call void @llvm.masked.store.{self.suffix}.p0({self.vector} {value}, ptr {place}, "
-            f"i32 {self.bits // 8}, {self._mask(count)})"
-        )
+        self.counters[axis.name] = "0"
+        left, right = (Carried("ptr", self.start_of(term)) for term in (self.c.left, self.c.right))
+        row_step = self.step(self.c.left, self.c.rows[-1])
+        row_offsets = [self.times(str(number), row_step) for number in range(len(cells))]
+        left_step, right_step = self.step(self.c.left, axis), self.step(self.c.right, axis)
+        element = type_of(self.dtype)
+        with self.s.block(), self.a.loop("0", extent, carried=[*carried, left, right]):
+            loaded = [
+                self.s.load_lanes(self.a.at(element, right.value, str(number * self.lanes)), self.dtype, mask)
+                for number, mask in enumerate(masks)
+            ]
+            for offset, vectors in zip(row_offsets, cells, strict=True):
+                number = self.s.load(self.a.at(element, left.value, offset), self.dtype)
+                for cell, column in zip(vectors, loaded, strict=True):
+                    total = Lanes(cell.value, self.dtype, self.lanes)
+                    cell.value = self.s.fma(number, column, total).text
+            left.value = self.a.emit(f"getelementptr {element}, ptr {left.value}, i64 {left_step}")
+            right.value = self.a.emit(f"getelementptr {element}, ptr {right.value}, i64 {right_step}")
+
+    def start_of(self, term: Term) -> str:
+        """The address of an operand's element at the present positions."""
+        assert term.index is not None
+        return self.address(term.name, term.dtype, self.place(term.index))
+
+    def step(self, term: Term, axis: Axis) -> str:
+        """How far an operand moves along an axis."""
+        assert term.index is not None
+        return self.a.size(term.index.stride(axis.name))
 
     # The walk over the result.
-    def walk(self, shapes: list[tuple[int, int]]) -> None:
-        """The kernel: for each batch index, block of columns, and block of rows, call the function of the tile."""
+    def walk(self, shapes: dict[tuple[int, int], None]) -> None:
+        """The kernel: for each batch index, block of columns, outer row and block of inner rows, call a tile."""
         c = self.c
-        names = {buffer.name: f"%{buffer.name}" for buffer in self.kernel.buffers}
-        self.lines.append(kernel_header(self.kernel))
-        self.label("entry")
-        rows, batch = self.size(c.row.extent), self.size(c.batch.extent)
-        split_batch = c.batch.extent != 1
-        extent = batch if split_batch else rows
-        low, high = self.share(extent)
+        self.a.lines.append(kernel_header(self.kernel))
+        self.a.label("entry")
+        ranges = {axis.name: ("0", self.a.size(axis.extent)) for axis in (c.batch, *c.rows)}
+        ranges[c.shared.name] = self.a.share(ranges[c.shared.name][1])
         block = self.vectors * self.lanes
-        columns = [min(block, self.columns - start) for start in range(0, self.columns, block)]
-        full = sum(width == block for width in columns)
-        tail = columns[-1] if columns and columns[-1] != block else 0
-
-        def one_matrix(index: str, first: str, last: str) -> None:
-            left = self.spot(names[c.left], self.times(index, self.size(c.left_strides[0])))
-            right = self.spot(names[c.right], self.times(index, self.size(c.right_strides[0])))
-            out = self.spot(names[c.out], self.times(index, self.size(c.out_strides[0])))
+        full, tail = divmod(self.columns, block)
+        with ExitStack() as loops:
+            self.counters[c.batch.name] = "0"
+            if c.batch.extent != 1:
+                self.counters[c.batch.name] = loops.enter_context(self.a.loop(*ranges[c.batch.name]))
             if full:
-                with self.loop("0", str(full)) as number:
-                    start = self.times(number, str(block))
-                    self.rows_of_tiles(shapes, block, first, last, left, self.spot(right, start), self.spot(out, start))
+                with self.a.loop("0", str(full)) as number:
+                    self.counters[c.column.name] = self.a.times(number, str(block))
+                    self.rows_of_tiles(shapes, block, ranges)
             if tail:
-                start = str(full * block)
-                self.rows_of_tiles(shapes, tail, first, last, left, self.spot(right, start), self.spot(out, start))
-
-        if split_batch:
-            with self.loop(low, high) as index:
-                one_matrix(index, "0", rows)
-        else:
-            one_matrix("0", low, high)
-        self.do("ret i32 0")
-        self.lines.append("}")
+                self.counters[c.column.name] = str(full * block)
+                self.rows_of_tiles(shapes, tail, ranges)
+        self.a.do("ret i32 0")
+        self.a.lines.append("}")
 
     def rows_of_tiles(
-        self, shapes: list[tuple[int, int]], width: int, first: str, last: str, left: str, right: str, out: str
+        self, shapes: dict[tuple[int, int], None], width: int, ranges: dict[str, tuple[str, str]]
     ) -> None:
-        """Tiles down the rows from first to last: the tallest while they fit, then shorter ones."""
-        heights = self._heights()
-        row = first
-        for height in heights:
-            shapes.append((height, width))
-            count = self.emit(f"sub i64 {last}, {row}")
-            blocks = self.emit(f"sdiv i64 {count}, {height}")
-            with self.loop("0", blocks) as number:
-                here = self.plus(row, self.times(number, str(height)))
-                from_left = self.spot(left, self.times(here, self.size(self.c.left_strides[1])))
-                to = self.spot(out, self.times(here, self.size(self.c.out_strides[1])))
-                passed = "".join(f"i64 {size_argument(name)}, " for name in self.kernel.sizes)
-                self.do(f"call void @tile_{height}x{width}({passed}ptr {from_left}, ptr {right}, ptr {to})")
-            row = self.emit(f"add i64 {row}, {self.times(blocks, str(height))}")
+        """Tiles down the rows: the tallest while they fit, then shorter ones."""
+        *outer, inner = self.c.rows
+        with ExitStack() as loops:
+            for axis in outer:
+                self.counters[axis.name] = loops.enter_context(self.a.loop(*ranges[axis.name]))
+            row, last = ranges[inner.name]
+            for height in self._heights():
+                shapes[height, width] = None
+                blocks = self.a.emit(f"sdiv i64 {self.a.emit(f'sub i64 {last}, {row}')}, {height}")
+                with self.a.loop("0", blocks) as number:
+                    self.counters[inner.name] = self.a.plus(row, self.a.times(number, str(height)))
+                    places = "".join(f"i64 {self.counters[axis.name]}, " for axis in self.axes)
+                    passed = "".join(f"i64 {size_argument(name)}, " for name in self.kernel.sizes)
+                    buffers = ", ".join(f"ptr %{buffer.name}" for buffer in self.kernel.buffers)
+                    self.a.do(f"call void @tile_{height}x{width}({passed}{places}{buffers})")
+                row = self.a.plus(row, self.a.times(blocks, str(height)))
 
-    def _heights(self) -> Sequence[int]:
-        heights = [self.rows]
-        while heights[-1] > 1:
-            heights.append(heights[-1] // 2)
-        return heights
+    def _heights(self) -> Iterator[int]:
+        height = self.rows
+        while height:
+            yield height
+            height //= 2

@@ -15,12 +15,13 @@ from graphc.node import Node, describe
 from graphc.ops.indexing import CheckRange
 from graphc.ops.leaves import Constant
 from graphc.passes.build import Program
+from graphc.passes.lane_terms import VectorUnit
 from graphc.passes.loops import Kernel
 from graphc.passes.lower_groups import STATUS
 from graphc.passes.source import CPU, Source, print_kernel
 from graphc.passes.storage import Storage
 from graphc.passes.threads import Command, plan_commands
-from graphc.passes.tile import VectorUnit, print_tile, tiles_apply
+from graphc.passes.tile import print_tile, tiles_apply
 from graphc.passes.vector import print_vector, vectors_apply
 from graphc.runtime.compilation import Task, compile_sources
 from graphc.runtime.engine import Engine, host

@@ -295,9 +295,10 @@ def compile(
     """Compile a loss and an optimizer into a model: one program for the whole training step.
 
     loss: a float scalar. metrics: scalars to be watched. outputs: tensors for ``predict``; their first axis counts
-    samples, DeclarationError if it does not. seed: of initial values, random numbers and the order of samples. threads: default $GRAPHC_NUM_THREADS or all processors; the bits do not
-    depend on it. fuse: False gives every value a kernel of its own, with the same bits. dump: a folder for the graph's
-    text after each pass (default $GRAPHC_DUMP). name: titles pictures and dumps.
+    samples, DeclarationError if it does not. seed: of initial values, random numbers and the order of samples. threads:
+    default $GRAPHC_NUM_THREADS or all processors; the bits do not depend on it. fuse: False gives every value a kernel
+    of its own, with the same bits. dump: a folder for the graph's text after each pass (default $GRAPHC_DUMP). name:
+    titles pictures and dumps.
 
     >>> import graphc as gc
     >>> x, y = gc.input("x", shape=("batch", 2)), gc.input("y", shape=("batch", 1))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import sqrt
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -83,12 +83,37 @@ def test_constants_fill_the_parameter(given: Any, expected: float) -> None:
 
 
 def test_an_array_is_an_initial_value() -> None:
-    array = np.array([[1.0, 2.0]])
-    parameter = gc.parameter((1, 2), array)
+    parameter = gc.parameter((1, 2), np.array([[1.0, 2.0]]))
     value = parameter.value
-    array[:] = 9
     value[:] = 8
     np.testing.assert_array_equal(parameter.value, [[1.0, 2.0]])
+
+
+def test_an_initial_value_does_not_follow_its_array() -> None:
+    array = np.array([1.0, 2.0], np.float32)
+    parameters = [
+        gc.parameter((2,), array),
+        gc.parameter((2,), initializers.Constant(array)),
+        gc.state(array, dtype="float32"),
+    ]
+    array[:] = 9
+    assert [parameter.value.tolist() for parameter in parameters] == [[1.0, 2.0]] * 3
+
+
+@pytest.mark.parametrize("given", [[1.0, 2.0, 3.0], np.ones((1, 2)), initializers.Constant(np.ones(3))], ids=str)
+def test_an_array_of_another_shape_is_refused_where_it_is_declared(given: Any) -> None:
+    with pytest.raises(ShapeError, match="the initial value has another shape than the parameter") as caught:
+        gc.parameter((2,), given)
+    text = str(caught.value)
+    assert "test_initializers.py" in text
+    assert "gc.parameter((2,), given)" in text
+    assert f"expected   [2]\n  got        {list(np.shape(getattr(given, 'value', given)))}" in text
+
+
+def test_rows_of_different_lengths_are_no_initial_value() -> None:
+    with pytest.raises(DeclarationError, match="this is no initial value") as caught:
+        gc.parameter((2,), cast(Any, [[1], [1, 2]]))
+    assert "got        [[1], [1, 2]]" in str(caught.value)
 
 
 def test_an_own_initializer_gets_the_shape_and_the_stream() -> None:
@@ -145,7 +170,11 @@ def test_what_is_no_number_is_no_initial_value(value: Any) -> None:
     assert "test_initializers.py" in str(caught.value)
 
 
-def test_an_initial_array_of_another_shape_is_refused() -> None:
+def test_an_own_initializer_that_makes_another_shape_is_refused() -> None:
+    class Three(Initializer):
+        def __call__(self, shape: tuple[int, ...], stream: Stream) -> Array:
+            return np.ones(3)
+
     with pytest.raises(ShapeError, match="the value has another shape than the state") as caught:
-        gc.evaluate(gc.parameter((2, 2), np.ones(3)))
+        gc.evaluate(gc.parameter((2, 2), Three()))
     assert "expected   [2, 2]\n  got        [3]" in str(caught.value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -48,6 +48,22 @@ def test_argmax_follows_numpy(axis: int | None) -> None:
     found = gc.evaluate(gc.argmax(gc.constant(ties), axis))
     np.testing.assert_array_equal(found, np.argmax(ties, axis))
     assert found.dtype == np.int64
+
+
+@pytest.mark.parametrize("axis", [(0, 1), [0], 1.0, "rows"], ids=str)
+def test_argmax_goes_along_one_axis(axis: Any) -> None:
+    x = gc.input("x", (2, 3))
+    with pytest.raises(DeclarationError, match="argmax goes along one axis") as caught:
+        gc.argmax(x, axis)
+    text = str(caught.value)
+    assert "    gc.argmax(x, axis)\n  operand    f32[2, 3]  input 'x', declared at " in text
+    assert f"expected   an integer\n  got        {axis!r}\n  way out    reshape the tensor so that " in text
+
+
+def test_integers_of_numpy_are_axes() -> None:
+    x, one = gc.input("x", (2, 3)), np.int64(-1)
+    assert gc.argmax(x, cast(Any, one)).node is gc.argmax(x, 1).node
+    assert gc.sum(x, cast(Any, one)).node is gc.sum(x, 1).node
 
 
 def test_reductions_run_over_named_sizes() -> None:

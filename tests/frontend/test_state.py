@@ -145,6 +145,22 @@ def test_what_is_no_number_is_no_constant(value: Any) -> None:
     assert "expected   floats of 32 or 64 bits, integers or truth values" in str(caught.value)
 
 
+def test_rows_of_different_lengths_are_no_constant() -> None:
+    rows = [[1], [1, 2]]
+    uses: list[Callable[[], gc.Tensor]] = [
+        lambda: gc.constant(rows),
+        lambda: gc.constant(rows, "float32"),
+        lambda: gc.state(rows),
+        lambda: gc.constant([1.0, 2.0]) + rows,
+    ]
+    for use in uses:
+        with pytest.raises(DeclarationError, match="a constant is a number or an array") as caught:
+            use()
+        text = str(caught.value)
+        assert "test_state.py" in text
+        assert "expected   rows of one length\n  got        [[1], [1, 2]]\n  way out    pad the shorter rows" in text
+
+
 def test_a_parameter_has_a_value_that_can_be_set() -> None:
     weight = gc.parameter((2,), "ones", name="weight")
     copied = weight.value

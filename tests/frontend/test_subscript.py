@@ -40,7 +40,15 @@ def test_a_named_axis_is_taken_whole_or_reversed() -> None:
     x = gc.input("x", ("batch", 4))
     array = np.arange(12, dtype=np.float32).reshape(3, 4)
     assert str(x[:, 1:3].type) == "f32[batch, 2]"
-    for key in (np.s_[:, 0], np.s_[::-1, ::-1], np.s_[..., None], np.s_[None, :, 1:]):
+    for key in (
+        np.s_[:, 0],
+        np.s_[0:, 1:],
+        np.s_[0:None, 2],
+        np.s_[0::1],
+        np.s_[::-1, ::-1],
+        np.s_[..., None],
+        np.s_[None, :, 1:],
+    ):
         np.testing.assert_array_equal(gc.evaluate(x[key], {"x": array}), array[key])
 
 
@@ -59,6 +67,7 @@ def test_a_part_of_a_named_axis_is_refused(key: Any) -> None:
 def test_whole_subscripts_make_no_node() -> None:
     x = gc.input("x", ("batch", 4))
     assert x[:].node is x[...].node is x[:, 0:4].node is x.node
+    assert x[0:].node is x[0:None].node is x[:None].node is x[0::1, 0:].node is x.node
 
 
 @pytest.mark.parametrize(

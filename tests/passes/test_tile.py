@@ -8,8 +8,9 @@ import pytest
 
 import graphc as gc
 from graphc.dims import evaluate
+from graphc.passes.lane_terms import VectorUnit
 from graphc.passes.lower import KernelCall
-from graphc.passes.tile import VectorUnit, print_tile, tiles_apply
+from graphc.passes.tile import print_tile, tiles_apply
 from graphc.runtime.engine import Engine, assemble
 from graphc.scalar import Array
 from tests.harness import same_bits

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -176,6 +177,42 @@ def test_metadata_that_cannot_be_read_are_refused(saved: Path, change: dict[str,
     metadata = {"format": "graphc-checkpoint", "version": "1", "position": json.dumps({"epoch": 1})} | change
     save_file(load_file(saved), saved, metadata)
     assert refused(digits_model(), saved).what == f"{saved} {what}"
+
+
+def test_a_flipped_bit_in_any_state_is_noticed(saved: Path) -> None:
+    content = saved.read_bytes()
+    start = 8 + int.from_bytes(content[:8], "little")
+    for place in np.linspace(start, len(content) - 1, 12, dtype=int):
+        damaged = bytearray(content)
+        damaged[place] ^= 1 << (place % 8)
+        saved.write_bytes(damaged)
+        error = refused(digits_model(), saved)
+        assert error.what == f"{saved} is damaged: its contents do not match its checksum"
+        assert re.fullmatch("checksum [0-9a-f]{8}", str(error.expected))
+        assert re.fullmatch("[0-9a-f]{8}", str(error.got))
+        assert error.way_out == "some bits changed since it was written; use another checkpoint or copy it again"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [(b"net/dense/bias/moment1", b"net/dense/bias/moment3"), (b'\\"batch\\": 1,', b'\\"batch\\": 2,')],
+    ids=["name", "position"],
+)
+def test_a_changed_name_or_position_is_noticed(saved: Path, old: bytes, new: bytes) -> None:
+    content = saved.read_bytes()
+    assert content.count(old) == 1
+    saved.write_bytes(content.replace(old, new))
+    assert refused(digits_model(), saved).what == f"{saved} is damaged: its contents do not match its checksum"
+
+
+def test_a_file_of_another_tool_has_no_checksum_and_is_loaded(saved: Path) -> None:
+    states = load_file(saved)
+    states["net/dense/bias"][:] = 0.5
+    save_file(states, saved, {"format": "graphc-checkpoint", "version": "1", "position": "{}"})
+    model = digits_model()
+    model.load(saved)
+    assert model.cells["net/dense/bias"].array.tolist() == [0.5] * 16
+    assert model.position == Position()
 
 
 def test_other_shapes_are_listed(saved: Path) -> None:

@@ -237,6 +237,21 @@ def test_render_refuses_unknown_endings(capsys: Captured, task: str) -> None:
     assert failure(capsys, "render", task, "-o", "step.jpg").startswith("pictures are not written as .jpg\n")
 
 
+def test_a_file_that_cannot_be_written_is_named_in_one_line(capsys: Captured, task: str) -> None:
+    assert failure(capsys, "render", task, "-o", "nowhere/x.svg") == "nowhere/x.svg: No such file or directory\n"
+    assert failure(capsys, "train", task, "--out", f"{task}/run") == f"{task}/run: Not a directory\n"
+
+
+def test_an_error_of_the_system_without_a_file_is_printed_as_it_is(
+    capsys: Captured, task: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: object, **options: object) -> None:
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr("graphc.runtime.cli.render", refuse)
+    assert failure(capsys, "render", task) == "the disk is full\n"
+
+
 def test_explain_derives_a_gradient_as_text_or_latex(capsys: Captured, task: str) -> None:
     assert main(["explain", task, "line/dense_1/bias"]) == 0
     text = capsys.readouterr().out

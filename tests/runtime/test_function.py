@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -51,6 +53,23 @@ def test_the_result_has_the_structure_of_the_outputs() -> None:
     result = named(feed)
     assert isinstance(result, dict)
     assert {key: part.tolist() for key, part in result.items()} == {"more": [2.0, 3.0], "twice": [2.0, 4.0]}
+
+
+@pytest.mark.parametrize("name", ["log of exp", "", "2nd", "a=b", "é", 3])
+def test_a_name_that_the_text_form_cannot_print_is_refused(name: Any) -> None:
+    x = gc.input("x", shape=("n",))
+    uses = (lambda: gc.function([x], {"fine": x, name: gc.exp(x)}), lambda: gc.graph_of({name: gc.exp(x)}))
+    for use in uses:
+        with pytest.raises(DeclarationError) as caught:
+            use()
+        text = str(caught.value)
+        assert text.startswith(f"an output cannot be called {name!r}\n  at         ")
+        assert "test_function.py" in str(caught.value.at)
+        assert "  output     f32[n]  result of exp, declared at " in text
+        assert (
+            "  expected   a letter or underscore, then letters, digits, underscores, dots, dashes and slashes\n" in text
+        )
+        assert f"  got        {name!r}" in text
 
 
 def test_arguments_go_by_position_or_by_name() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +58,46 @@ def test_predictions_do_not_depend_on_the_batches() -> None:
 
 def test_predictions_for_no_samples_have_no_rows() -> None:
     assert digits_model().predict({"image": DATA["image"][:0]})["logits"].shape == (0, 10)
+
+
+def test_rows_of_several_axes_of_samples_are_joined() -> None:
+    steps = gc.input("steps", shape=("batch", 3))
+    slope = gc.parameter((), initializer=2.0, name="slope")
+    model = gc.compile((slope * steps).sum(), optimizers.SGD(1.0), outputs={"flat": (slope * steps).reshape(-1)})
+    found = model.predict({"steps": np.arange(12.0).reshape(4, 3)}, batch_size=3)["flat"]
+    assert found.tolist() == [2.0 * number for number in range(12)]
+
+
+@pytest.mark.parametrize(
+    ("output", "got"),
+    [
+        (lambda x, slope: (slope * x).sum(), "f32[]"),
+        (lambda x, slope: slope.reshape(1), "f32[1]"),
+        (lambda x, slope: (slope * x).sum(axis=0), "f32[time]"),
+        (lambda x, slope: x.T, "f32[time, batch]"),
+    ],
+    ids=["scalar", "fixed", "reduced", "transposed"],
+)
+def test_an_output_without_an_axis_of_samples_is_refused_when_compiled(
+    output: Callable[[gc.Tensor, gc.Tensor], gc.Tensor], got: str
+) -> None:
+    x, slope = gc.input("x", shape=("batch", "time")), gc.parameter((), initializer=2.0, name="slope")
+    shown = {"x": x, "extra": output(x, slope)}
+    with pytest.raises(DeclarationError, match="output 'extra' has no first axis that counts samples") as caught:
+        gc.compile((slope * x).sum(), optimizers.SGD(1.0), outputs=shown)
+    text = str(caught.value)
+    assert "    gc.compile((slope * x).sum(), optimizers.SGD(1.0), outputs=shown)\n" in text
+    assert f"  output     {got}  " in text
+    assert f"  expected   a first axis of size batch\n  got        {got}\n" in text
+    assert "  way out    make it a metric if it is a scalar, or compute it with gc.function" in text
+
+
+def test_evaluation_of_no_samples_is_refused() -> None:
+    with pytest.raises(FeedError, match="there are no samples to evaluate on") as caught:
+        digits_model().evaluate({name: column[:0] for name, column in SMALL.items()})
+    assert "digits_model().evaluate(" in str(caught.value.at)
+    assert caught.value.expected == "at least one sample along the first axis"
+    assert caught.value.got == "label: [0], image: [0, 8, 8]"
 
 
 def test_the_metric_is_the_fraction_of_right_predictions() -> None:
@@ -157,6 +197,20 @@ def test_a_name_cannot_be_a_metric_and_an_output() -> None:
     x, slope = line()
     with pytest.raises(DeclarationError, match="'loss' is both a metric and an output"):
         gc.compile((slope * x).sum(), optimizers.SGD(1.0), outputs={"loss": x})
+
+
+@pytest.mark.parametrize("kind", ["metrics", "outputs"])
+def test_a_name_that_the_text_form_cannot_print_is_refused(kind: str) -> None:
+    x, slope = line()
+    named = {"log of exp": slope * x if kind == "outputs" else slope * slope}
+    with pytest.raises(DeclarationError, match="an output cannot be called 'log of exp'") as caught:
+        gc.compile(
+            (slope * x).sum(),
+            optimizers.SGD(1.0),
+            metrics=named if kind == "metrics" else None,
+            outputs=named if kind == "outputs" else None,
+        )
+    assert "test_model.py" in str(caught.value.at)
 
 
 def test_an_unknown_mode_is_refused() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 import graphc as gc
 from graphc import optimizers
-from graphc.errors import DeclarationError
+from graphc.errors import DeclarationError, FeedError
 from graphc.scalar import Array
 from tests.harness import same_bits
 from tests.runtime.networks import digits_data, digits_model
@@ -245,5 +245,14 @@ def test_wrong_numbers_of_epochs_and_samples_are_refused(epochs: int, batch_size
 
 
 def test_training_without_samples_is_refused() -> None:
-    with pytest.raises(DeclarationError, match="there are no samples to train on"):
+    with pytest.raises(FeedError, match="there are no samples to train on"):
         digits_model().fit({name: column[:0] for name, column in DATA.items()})
+
+
+def test_validation_without_samples_is_refused_before_training() -> None:
+    model, twin = digits_model(), digits_model()
+    with pytest.raises(FeedError, match="there are no samples to validate on") as caught:
+        model.fit(DATA, validation_data={name: column[:0] for name, column in DATA.items()})
+    assert caught.value.got == "label: [0], image: [0, 8, 8]"
+    assert "model.fit(DATA, validation_data=" in str(caught.value.at)
+    assert same_states(model, twin)

@@ -21,6 +21,7 @@ from graphc.ops import (
     assembly,
     comparison,
     contraction,
+    convolution,
     indexing,
     movement,
     reduction,
@@ -30,6 +31,7 @@ from graphc.ops import (
 from graphc.ops.leaves import DimSize
 from graphc.origin import user_location
 from graphc.tensor_type import TensorType
+from graphc.value import Ints
 
 __all__ = ["Tensor", "TensorLike", "as_tensor"]
 
@@ -386,6 +388,11 @@ class Tensor:
         """Contract axes of two tensors; the result has batch, free left, free right axes."""
         axes = (tuple(batch[0]), tuple(batch[1]), tuple(contract[0]), tuple(contract[1]))
         return self._make(contraction.DotGeneral(*axes), other)
+
+    def conv_general(self, other: Tensor, roles: Ints, strides: Sequence[int], padding: Ints, dilation: Ints) -> Tensor:
+        """Convolve with a kernel; roles of axes of this tensor, the kernel and the result."""
+        fields = [tuple(field) for field in (*roles, strides, *padding, *dilation)]
+        return self._make(convolution.ConvGeneral(*fields), other)
 
     def gather(self, indices: Tensor, axis: int) -> Tensor:
         """Elements at integer indices of an axis."""

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from graphc.frontend import metrics as metrics
     from graphc.frontend import optimizers as optimizers
     from graphc.frontend import sampling as random
+    from graphc.frontend.convolution import convolution as convolution
+    from graphc.frontend.convolution import convolution_transpose as convolution_transpose
     from graphc.frontend.elementwise import abs as abs
     from graphc.frontend.elementwise import cast as cast
     from graphc.frontend.elementwise import check_range as check_range
@@ -53,6 +55,10 @@ if TYPE_CHECKING:
     from graphc.frontend.elementwise import tanh as tanh
     from graphc.frontend.elementwise import training_switch as training_switch
     from graphc.frontend.elementwise import where as where
+    from graphc.frontend.pooling import avg_pool as avg_pool
+    from graphc.frontend.pooling import global_avg_pool as global_avg_pool
+    from graphc.frontend.pooling import global_max_pool as global_max_pool
+    from graphc.frontend.pooling import max_pool as max_pool
     from graphc.frontend.reductions import argmax as argmax
     from graphc.frontend.reductions import log_softmax as log_softmax
     from graphc.frontend.reductions import logsumexp as logsumexp
@@ -124,6 +130,7 @@ __all__ = [
     "__version__",
     "abs",
     "argmax",
+    "avg_pool",
     "bool_",
     "broadcast_to",
     "callbacks",
@@ -133,6 +140,8 @@ __all__ = [
     "compile",
     "concatenate",
     "constant",
+    "convolution",
+    "convolution_transpose",
     "copy",
     "cos",
     "dim_size",
@@ -149,6 +158,8 @@ __all__ = [
     "float64",
     "floor",
     "function",
+    "global_avg_pool",
+    "global_max_pool",
     "grad",
     "graph_of",
     "initializers",
@@ -167,6 +178,7 @@ __all__ = [
     "losses",
     "matmul",
     "max",
+    "max_pool",
     "maximum",
     "mean",
     "metrics",
@@ -229,10 +241,12 @@ _RENAMED = {
 
 _HOMES = {
     "graphc.errors": "GraphcError",
+    "graphc.frontend.convolution": "convolution convolution_transpose",
     "graphc.frontend.elementwise": (
         "abs cast check_range clip copy cos elu erf exp expm1 floor isfinite leaky_relu log log1p log_sigmoid "
         "maximum minimum relu rsqrt sigmoid sign sin softplus sqrt stop_gradient tanh training_switch where"
     ),
+    "graphc.frontend.pooling": "avg_pool global_avg_pool global_max_pool max_pool",
     "graphc.frontend.reductions": "argmax log_softmax logsumexp max mean min norm prod softmax sum var",
     "graphc.frontend.shaping": (
         "broadcast_to concatenate dim_size expand_dims flip iota matmul one_hot pad reshape scatter_add "

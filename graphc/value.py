@@ -12,7 +12,10 @@ from typing import Protocol, Self, TypeVar
 from graphc.dims import Shape
 from graphc.dtypes import DType
 
-__all__ = ["V", "Value"]
+__all__ = ["Ints", "V", "Value"]
+
+Ints = Sequence[Sequence[int]]
+"""Integers for each of several operands."""
 
 
 class Value(Protocol):
@@ -117,6 +120,9 @@ class Value(Protocol):
         self, other: Self, batch: tuple[Sequence[int], Sequence[int]], contract: tuple[Sequence[int], Sequence[int]]
     ) -> Self:
         """Contract axes of two values; axes are batch, then free left, then free right."""
+
+    def conv_general(self, other: Self, roles: Ints, strides: Sequence[int], padding: Ints, dilation: Ints) -> Self:
+        """Convolve with a kernel; roles of axes of this value, the kernel and the result."""
 
     def gather(self, indices: Self, axis: int) -> Self:
         """Elements at integer indices of an axis."""

@@ -16,6 +16,7 @@ from graphc.node import Node
 from graphc.op import Elementwise
 from graphc.ops.assembly import Concatenate, Pad
 from graphc.ops.contraction import DotGeneral
+from graphc.ops.convolution import ConvGeneral
 from graphc.ops.indexing import CheckRange, Gather, ScatterAdd
 from graphc.ops.leaves import Constant, Input, Leaf, State
 from graphc.ops.movement import BroadcastInDim, Reshape
@@ -157,7 +158,7 @@ def _read_as_a_whole(graph: Graph) -> set[Node]:
     must: set[Node] = set()
     for node in graph.nodes:
         whole: Sequence[Node] = ()
-        if isinstance(node.op, DotGeneral):
+        if isinstance(node.op, (DotGeneral, ConvGeneral)):
             whole = node.inputs
         elif isinstance(node.op, Gather):
             whole = node.inputs[:1]
@@ -177,7 +178,7 @@ def _merges_axes(reader: Node, node: Node) -> bool:
 
 
 def _kind(node: Node, stored: Collection[Node], roots: Sequence[Node] = ()) -> str:
-    if isinstance(node.op, DotGeneral):
+    if isinstance(node.op, (DotGeneral, ConvGeneral)):
         return "contraction"
     if isinstance(node.op, ArgMax):
         return "search"

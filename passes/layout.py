@@ -1,4 +1,4 @@
-"""Layout: operands of contractions are put in an order of axes that the kernels read well."""
+"""Layout: operands of contractions and convolutions are put in memory as the kernels read them well."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ from itertools import pairwise
 
 from graphc.dims import Shape, multiply
 from graphc.graph import Graph, rebuild
+from graphc.literal import Literal
 from graphc.node import Node, apply
+from graphc.ops.assembly import Pad
 from graphc.ops.contraction import DotGeneral
-from graphc.ops.movement import Transpose
+from graphc.ops.convolution import ConvGeneral
+from graphc.ops.leaves import Constant
+from graphc.ops.movement import Slice, Transpose
 from graphc.passes.terms import contiguous_strides
 
 __all__ = ["LayOut"]
@@ -21,10 +25,11 @@ class LayOut:
     """Transpose operands of contractions where the kernels need it.
 
     Batch, free and contracted axes must each be one run of memory. The right operand's last axis must be a free one,
-    since kernels read it in vectors; the left operand is read number by number, in either order.
+    since kernels read it in vectors; the left operand is read number by number, in either order. A convolution's zeros
+    are written into memory once, so that its kernel need not ask where it is.
     """
 
-    description: str = "transpose operands of contractions where kernels need it"
+    description: str = "transpose and pad operands of contractions where kernels need it"
 
     def __call__(self, graph: Graph) -> Graph:
         """The graph with transpositions added."""
@@ -32,6 +37,8 @@ class LayOut:
 
 
 def _arrange(node: Node) -> Node:
+    if isinstance(node.op, ConvGeneral):
+        return _arrange_convolution(node, node.op)
     if not isinstance(node.op, DotGeneral):
         return node
     op, (left, right) = node.op, node.inputs
@@ -47,6 +54,32 @@ def _arrange(node: Node) -> Node:
         batch, contract = len(op.rhs_batch), len(op.rhs_contract)
         op = replace(op, rhs_batch=tuple(range(batch)), rhs_contract=tuple(range(batch, batch + contract)))
     return node if op == node.op and (left, right) == node.inputs else apply(op, left, right)
+
+
+def _arrange_convolution(node: Node, op: ConvGeneral) -> Node:
+    left, right = node.inputs
+    rank, n = left.type.rank, op.spatial
+    low, high, between, start, stop = ([0] * rank for _ in range(5))
+    for axis, before, after, dilation in zip(op.lhs[2:], op.low, op.high, op.lhs_dilation, strict=False):
+        low[axis], high[axis], between[axis] = max(before, 0), max(after, 0), dilation - 1
+        start[axis], stop[axis] = max(-before, 0), max(-after, 0)
+    if any(low) or any(high) or any(between):
+        zero = apply(Constant(Literal.of(0.0, left.type.dtype)))
+        left = apply(Pad(tuple(low), tuple(high), tuple(between)), left, zero)
+    if any(start) or any(stop):
+        ends = [size - cut if isinstance(size, int) else size for size, cut in zip(left.type.shape, stop, strict=True)]
+        left = apply(Slice(tuple(start), tuple(ends), (1,) * rank), left)
+    nothing, once = (0,) * n, (1,) * n
+    if op.rhs[1] != rank - 1:
+        order = (*(axis for axis in range(rank) if axis != op.rhs[1]), op.rhs[1])
+        right = apply(Transpose(order), right)
+        op = replace(op, rhs=tuple(order.index(axis) for axis in op.rhs))
+    op = replace(op, low=nothing, high=nothing, lhs_dilation=once)
+    if op.out[1] == rank - 1:
+        return node if op == node.op and (left, right) == node.inputs else apply(op, left, right)
+    order = (*(axis for axis in range(rank) if axis != op.out[1]), op.out[1])
+    result = apply(replace(op, out=tuple(order.index(axis) for axis in op.out)), left, right)
+    return apply(Transpose(tuple(order.index(axis) for axis in range(rank))), result)
 
 
 def _one_run(shape: Shape, axes: Sequence[int]) -> bool:

@@ -149,7 +149,7 @@ class Contraction:
         if self.batch.extent != 1:
             return self.batch
         long = (axis for axis in self.rows if not isinstance(axis.extent, int) or axis.extent >= _LONG)
-        return next(long, self.rows[-1])
+        return next(long, self.rows[0])
 
 
 @dataclass(frozen=True, eq=False)

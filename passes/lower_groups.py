@@ -7,10 +7,10 @@ from collections.abc import Collection, Mapping
 from graphc.node import Node
 from graphc.passes.fuse import Group
 from graphc.passes.lower import KernelCall, KernelWriter, lower_fold, lower_map
+from graphc.passes.lower_products import lower_products
 from graphc.passes.lower_special import (
     lower_assembly,
     lower_check,
-    lower_contraction,
     lower_scatter,
     lower_search,
 )
@@ -34,7 +34,7 @@ def lower_group(
     if group.kind == "fold":
         return [lower_fold(writer, group.roots)]
     if group.kind == "contraction":
-        return [lower_contraction(writer, root)]
+        return [lower_products(writer, root)]
     if group.kind == "search":
         return [lower_search(writer, root)]
     if group.kind == "assembly":

@@ -1,28 +1,23 @@
-"""Lowering of the kinds that are neither maps nor folds: contractions, searches, assemblies, scatters, checks,
-copies.
-"""
+"""Lowering of the kinds that move or search: searches, assemblies, scatters, checks, copies."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 
-from graphc.dims import Dim, Shape, Size, multiply, product
+from graphc.dims import Size
 from graphc.dtypes import INT64
-from graphc.errors import CompilationError
 from graphc.node import Node
 from graphc.ops.assembly import Concatenate, Pad
-from graphc.ops.contraction import DotGeneral
 from graphc.ops.indexing import CheckRange, ScatterAdd
 from graphc.ops.reduction import ArgMax
 from graphc.passes.axes import plan_axes, substitute
-from graphc.passes.loops import Axis, Contraction, Loop, Search, Statement, Store
+from graphc.passes.loops import Axis, Loop, Search, Statement, Store
 from graphc.passes.lower import KernelCall, KernelWriter, full_place, loops_around
 from graphc.passes.storage import Storage
 from graphc.passes.terms import Index, Term, contiguous_strides, walk_terms
 from graphc.passes.views import linear, wrapped_place
 
-__all__ = ["lower_assembly", "lower_check", "lower_contraction", "lower_copy", "lower_scatter", "lower_search"]
+__all__ = ["lower_assembly", "lower_check", "lower_copy", "lower_scatter", "lower_search"]
 
 
 def _map_into(
@@ -158,51 +153,3 @@ def lower_check(writer: KernelWriter, root: Node, status: Storage, code: int) ->
     store = Store(writer.write(status), Index(), s.constant(code, INT64), when=term)
     body, sizes = loops_around(plan.axes, [store])
     return writer.call([root], body, sizes, name="check_range", split=False)
-
-
-def lower_contraction(writer: KernelWriter, root: Node) -> KernelCall:
-    """A kernel for sums of products."""
-    op = root.op
-    assert isinstance(op, DotGeneral)
-    left, right = root.inputs
-    lhs_free, rhs_free = op.free_axes(left.type.rank, right.type.rank)
-    batch, batch_left = _merged(left.type.shape, op.lhs_batch, root)
-    row, row_stride = _merged(left.type.shape, lhs_free, root)
-    depth, depth_left = _merged(left.type.shape, op.lhs_contract, root)
-    _, batch_right = _merged(right.type.shape, op.rhs_batch, root)
-    column, column_stride = _merged(right.type.shape, rhs_free, root)
-    _, depth_right = _merged(right.type.shape, op.rhs_contract, root)
-    sizes = {"$rows": row}
-    kernel_depth = depth
-    if isinstance(depth, Dim):
-        sizes["$depth"], kernel_depth = depth, Dim(1, ("$depth",))
-    group = ("g", batch_left), ("g", batch_right), ("g", multiply(row, column))
-    in_left, in_right, in_out = ((item,) if batch != 1 else () for item in group)
-    dtype = root.type.dtype
-    load, total = writer.builder.load, writer.builder.variable("total", dtype)
-    contraction = Contraction(
-        Axis("g", batch),
-        (Axis("i", Dim(1, ("$rows",))),),
-        Axis("j", column),
-        (Axis("k", kernel_depth),),
-        load(writer.read_whole(left), Index((*in_left, ("i", row_stride), ("k", depth_left))), dtype),
-        load(writer.read_whole(right), Index((*in_right, ("k", depth_right), ("j", column_stride))), dtype),
-        "total",
-        (Store(writer.write(writer.storage[root]), Index((*in_out, ("i", column), ("j", 1))), total),),
-    )
-    work = multiply(multiply(2, product((batch, row))), product((column, depth)))
-    return writer.call([root], [contraction], sizes, name="matmul", flops=(work,) if work != 0 else ())
-
-
-def _merged(shape: Shape, axes: Sequence[int], node: Node) -> tuple[Size, Size]:
-    """The size and the stride of several axes as one, in the order given."""
-    strides = contiguous_strides(shape)
-    left = [axis for axis in axes if shape[axis] != 1]
-    for outer, inner in pairwise(left):
-        if strides[outer] != multiply(strides[inner], shape[inner]):
-            raise CompilationError(
-                "a contraction over axes that memory does not hold together",
-                at=str(node.origin.location),
-                expected="the layout pass to transpose the operand first",
-            )
-    return product(shape[axis] for axis in axes), strides[left[-1]] if left else 1

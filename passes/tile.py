@@ -179,9 +179,9 @@ class _TilePrinter(LanePrinter):
             for axis in outer:
                 self.counters[axis.name] = loops.enter_context(self.a.loop(*ranges[axis.name]))
             row, last = ranges[inner.name]
-            for height in self._heights():
+            for height in self._heights(row, last):
                 shapes[height, width] = None
-                blocks = self.a.emit(f"sdiv i64 {self.a.emit(f'sub i64 {last}, {row}')}, {height}")
+                blocks = self.quotient(self.a.plus(last, self.a.times(row, "-1")), height)
                 with self.a.loop("0", blocks) as number:
                     self.counters[inner.name] = self.a.plus(row, self.a.times(number, str(height)))
                     places = "".join(f"i64 {self.counters[axis.name]}, " for axis in self.axes)
@@ -190,8 +190,17 @@ class _TilePrinter(LanePrinter):
                     self.a.do(f"call void @tile_{height}x{width}({passed}{places}{buffers})")
                 row = self.a.plus(row, self.a.times(blocks, str(height)))
 
-    def _heights(self) -> Iterator[int]:
+    def _heights(self, row: str, last: str) -> Iterator[int]:
+        """Heights of tiles: alike and one for the rest if the number of rows is known, else halves down to 1."""
+        if row.isdigit() and last.isdigit():
+            count = int(last) - int(row)
+            height = -(-count // max(1, -(-count // self.rows)))
+            yield from (part for part in (height, count % height if height else 0) if part)
+            return
         height = self.rows
         while height:
             yield height
             height //= 2
+
+    def quotient(self, number: str, divisor: int) -> str:
+        return str(int(number) // divisor) if number.isdigit() else self.a.emit(f"sdiv i64 {number}, {divisor}")

@@ -15,7 +15,7 @@ from graphc.frontend.tensor import Tensor
 from graphc.node import describe
 from graphc.origin import user_location
 
-__all__ = ["Activation", "Dense", "Dropout", "Flatten", "Sequential"]
+__all__ = ["Activation", "Dense", "Dropout", "Flatten", "Sequential", "as_activation", "only_input"]
 
 ActivationLike = str | Callable[[Tensor], Tensor] | None
 
@@ -31,7 +31,8 @@ _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-def _activation(value: ActivationLike) -> Callable[[Tensor], Tensor]:
+def as_activation(value: ActivationLike) -> Callable[[Tensor], Tensor]:
+    """The function behind a name; DeclarationError for unknown ones."""
     if value is None:
         return _ACTIVATIONS["linear"]
     if callable(value):
@@ -46,7 +47,7 @@ def _activation(value: ActivationLike) -> Callable[[Tensor], Tensor]:
     )
 
 
-def _only(layer: Layer, inputs: Sequence[Tensor]) -> Tensor:
+def only_input(layer: Layer, inputs: Sequence[Tensor]) -> Tensor:
     """The input of a layer that takes one tensor."""
     if len(inputs) != 1 or not isinstance(inputs[0], Tensor):
         raise DeclarationError(
@@ -86,13 +87,13 @@ class Dense(Layer):
         if not isinstance(units, int) or units < 1:
             raise DeclarationError("units is a positive integer", at=str(user_location()), got=repr(units))
         self.units = units
-        self.activation = _activation(activation)
+        self.activation = as_activation(activation)
         self.use_bias = use_bias
         self.kernel_initializer, self.bias_initializer = kernel_initializer, bias_initializer
 
     def build(self, *inputs: Tensor) -> None:
         """Declare weight and bias; ShapeError, DTypeError for inputs that are no rows of floats."""
-        x = _only(self, inputs)
+        x = only_input(self, inputs)
         if not x.ndim or not isinstance(x.shape[-1], int):
             raise ShapeError(
                 "Dense needs a last axis of fixed size",
@@ -116,7 +117,7 @@ class Dense(Layer):
 
     def call(self, *inputs: Tensor) -> Tensor:
         """Declare activation(x @ weight + bias)."""
-        product_ = _only(self, inputs) @ self.weight
+        product_ = only_input(self, inputs) @ self.weight
         return self.activation(product_ + self.bias if self.use_bias else product_)
 
 
@@ -130,11 +131,11 @@ class Activation(Layer):
 
     def __init__(self, function: ActivationLike, name: str | None = None) -> None:
         super().__init__(name or (function if isinstance(function, str) else None))
-        self.function = _activation(function)
+        self.function = as_activation(function)
 
     def call(self, *inputs: Tensor) -> Tensor:
         """Declare function(x)."""
-        return self.function(_only(self, inputs))
+        return self.function(only_input(self, inputs))
 
 
 class Flatten(Layer):
@@ -147,7 +148,7 @@ class Flatten(Layer):
 
     def call(self, *inputs: Tensor) -> Tensor:
         """Declare the reshape."""
-        x = _only(self, inputs)
+        x = only_input(self, inputs)
         if not x.ndim:
             raise ShapeError(
                 "Flatten needs a first axis",
@@ -184,7 +185,7 @@ class Dropout(Layer):
 
     def call(self, *inputs: Tensor) -> Tensor:
         """Declare the training and the inference side."""
-        x = _only(self, inputs)
+        x = only_input(self, inputs)
         if self.rate == 0:
             return x
         keep = 1 - self.rate
@@ -232,7 +233,7 @@ class Sequential(Layer):
 
     def call(self, *inputs: Tensor) -> Tensor:
         """Declare the chain."""
-        x = _only(self, inputs)
+        x = only_input(self, inputs)
         for layer in self.layers:
             x = layer(x)
         return x

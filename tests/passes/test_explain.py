@@ -95,6 +95,31 @@ def test_a_sum_of_two_paths_into_the_tensor_itself_is_written_term_by_term() -> 
     ]
 
 
+@pytest.mark.parametrize(
+    ("exponent", "text"),
+    [(2, "2 * x"), (3, "3 * x**2"), (0.5, "0.5 * x**(-0.5)"), (-1, "-x**(-2)"), (1, "x**0"), (0, "0")],
+)
+def test_constants_in_derivatives_of_powers_are_folded(exponent: float, text: str) -> None:
+    x = gc.input("x", shape=())
+    explanation = gc.explain(x**exponent, wrt=x)
+    assert explanation.backward[-1].text == text
+    assert "where" not in explanation.latex
+
+
+def test_values_whose_formulas_are_simplified_keep_their_names() -> None:
+    x = gc.input("x", shape=())
+    steps = gc.explain(gc.exp(x**2 * (gc.constant(3.0) - 2.0)), wrt=x)
+    assert [step.text for step in steps.forward] == ["x**2", "v1 * (3 - 2)", "exp(v2)"]
+    assert [step.text for step in steps.backward] == ["1", "loss", "d_v2", "loss * (2 * x)"]
+
+
+def test_a_value_that_turns_out_to_be_a_number_lends_it_no_name() -> None:
+    x = gc.input("x", shape=())
+    choice = gc.where(gc.constant(1.0) > 0.0, 3.0, x)
+    steps = gc.explain(choice * x + 3.0 * gc.sin(x), wrt=x)
+    assert [step.text for step in steps.backward] == ["1", "1", "3", "1", "x", "3 * cos(x)", "3", "0"]
+
+
 def test_millions_of_paths_are_counted_and_six_are_listed() -> None:
     x = gc.input("x", shape=())
     value = x

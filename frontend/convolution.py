@@ -17,7 +17,7 @@ Padding = str | int | Sequence[tuple[int, int]]
 
 def per_axis(what: str, value: int | Sequence[int], axes: int, least: int = 1) -> tuple[int, ...]:
     """One number for each spatial axis; DeclarationError for numbers that are too small or too many."""
-    numbers = (value,) * axes if isinstance(value, int) else tuple(value)
+    numbers = tuple(value) if isinstance(value, Sequence) else (value,) * axes
     if len(numbers) != axes or any(not isinstance(number, int) or number < least for number in numbers):
         raise DeclarationError(
             f"{what} does not fit {axes} spatial axes",
@@ -48,8 +48,8 @@ def padding_amounts(
         return tuple(low), tuple(high)
     if isinstance(padding, int) and padding >= 0:
         return (padding,) * axes, (padding,) * axes
-    pairs = [] if isinstance(padding, (str, int)) else [tuple(pair) for pair in padding]
-    if len(pairs) != axes or any(len(pair) != 2 or min(pair) < 0 for pair in pairs):
+    pairs = list(padding) if isinstance(padding, (list, tuple)) else []
+    if len(pairs) != axes or not all(map(_is_pair, pairs)):
         raise DeclarationError(
             "this is no padding",
             at=str(user_location()),
@@ -57,6 +57,13 @@ def padding_amounts(
             got=repr(padding),
         )
     return tuple(pair[0] for pair in pairs), tuple(pair[1] for pair in pairs)
+
+
+def _is_pair(value: object) -> bool:
+    """True for two numbers of zeros."""
+    if not isinstance(value, Sequence) or len(value) != 2:
+        return False
+    return all(isinstance(number, int) and number >= 0 for number in value)
 
 
 def _operands(name: str, x: TensorLike, kernel: TensorLike) -> tuple[Tensor, Tensor, list[int], list[int]]:

@@ -6,17 +6,19 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from weakref import WeakKeyDictionary
+from collections.abc import Collection, Sequence
+from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 
 from graphc.dtypes import FLOAT32, INT64, as_dtype
-from graphc.errors import DeclarationError, ShapeError
+from graphc.errors import DeclarationError, DTypeError, ShapeError
 from graphc.frontend.broadcasting import array_of, natural_dtype
 from graphc.frontend.initializers import Initializer, Stream, Zeros, as_initializer
-from graphc.frontend.tensor import Tensor
+from graphc.frontend.tensor import Tensor, TensorLike, as_tensor
+from graphc.graph import Graph, rebuild, toposort
 from graphc.literal import Literal
-from graphc.node import Node, apply
+from graphc.node import Node, apply, describe
 from graphc.op import size_text
 from graphc.ops.leaves import Constant, Input, State
 from graphc.origin import Origin, current_scope, derived_from, user_location
@@ -35,6 +37,7 @@ __all__ = [
     "new_state",
     "parameter",
     "state",
+    "updates_on_step",
 ]
 
 with derived_from(Origin()):
@@ -99,6 +102,7 @@ def aligned_empty(shape: tuple[int, ...], dtype: np.dtype[np.generic], alignment
 
 
 _cells: WeakKeyDictionary[Node, Cell] = WeakKeyDictionary()
+_updates: WeakKeyDictionary[Node, dict[Node, ref[Node] | None]] = WeakKeyDictionary()
 _serials: Counter[str] = Counter()
 _lock = threading.Lock()
 
@@ -142,6 +146,76 @@ class Parameter(Tensor):
     @value.setter
     def value(self, value: object) -> None:
         cell_of(self.node).set(value)
+
+    def update_on_step(self, value: TensorLike, within: Tensor | None = None) -> None:
+        """Let this state take a value after each training step of the models that contain it: a running mean, a count.
+
+        value: of the state's shape and element type, computed as the loss is, from the states before the step.
+        Several updates of one state follow each other as they were declared, each from the value that the one before
+        gave. within: count the update only in models that contain this tensor as well. ``evaluate``, ``predict`` and
+        ``gc.function`` leave the state as it is; checkpoints hold it.
+
+        Raises DeclarationError for a trainable parameter, ShapeError and DTypeError for a value of another type.
+
+        >>> import graphc as gc
+        >>> x, w = gc.input("x", shape=("batch",)), gc.parameter((), 1.0, name="w")
+        >>> average = gc.state(0.0, name="average")
+        >>> average.update_on_step(0.5 * average + 0.5 * x.mean())
+        >>> model = gc.compile((w * x).mean(), gc.optimizers.SGD(0.1), metrics={"average": average})
+        >>> [model.step({"x": [8.0]})["average"] for _ in range(3)], float(average.value)
+        ([0.0, 4.0, 6.0], 7.0)
+        """
+        new = as_tensor(value, self.dtype)
+        if isinstance(self.node.op, State) and self.node.op.trainable:
+            raise DeclarationError(
+                "a trainable parameter is updated by the optimizer alone",
+                at=str(user_location()),
+                facts=[("parameter", describe(self.node))],
+                way_out="declare it with gc.state, or with trainable=False",
+            )
+        if new.type != self.type:
+            raise (ShapeError if new.shape != self.shape else DTypeError)(
+                "the new value of a state has another type",
+                at=str(user_location()),
+                facts=[("state", describe(self.node)), ("value", describe(new.node))],
+                expected=str(self.type),
+                got=str(new.type),
+            )
+        before = _before(self.type)
+        known = _updates.setdefault(self.node, {})
+        known[_replaced(new.node, self.node, before)] = ref(within.node) if within is not None else None
+
+
+def _before(type: TensorType) -> Node:
+    """What stands for a state in its update; with the state itself in it, the table would keep both for ever."""
+    return apply(State("before", type, trainable=False))
+
+
+def _replaced(value: Node, old: Node, new: Node) -> Node:
+    return rebuild(toposort([value]), lambda node: node, {old: new})[value]
+
+
+def updates_on_step(outputs: Sequence[tuple[str, Node]]) -> tuple[tuple[Node, Node], ...]:
+    """The states that outputs, or these updates themselves, contain, with the values they take after a step."""
+    updates: dict[Node, Node] = {}
+    known: set[Node] = set()
+    while True:
+        graph = Graph(tuple(outputs), tuple(updates.items()))
+        known.update(graph.nodes)
+        found = {state: _successor(state, known) for state in graph.states}
+        found = {state: value for state, value in found.items() if value is not state}
+        if found == updates:
+            return tuple(updates.items())
+        updates = found
+
+
+def _successor(state: Node, known: Collection[Node]) -> Node:
+    """What a state becomes in a graph of known nodes: one update after the other, each reading the one before."""
+    result = state
+    for value, within in _updates.get(state, {}).items():
+        if within is None or within() in known:
+            result = _replaced(value, _before(state.type), result)
+    return result
 
 
 def input(name: str, shape: object, dtype: object = FLOAT32) -> Tensor:

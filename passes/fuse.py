@@ -15,14 +15,12 @@ from graphc.graph import Graph, users
 from graphc.node import Node
 from graphc.op import Elementwise
 from graphc.ops.assembly import Concatenate, Pad
-from graphc.ops.contraction import DotGeneral
-from graphc.ops.convolution import ConvGeneral
 from graphc.ops.indexing import CheckRange, Gather, ScatterAdd
 from graphc.ops.leaves import Constant, Input, Leaf, State
 from graphc.ops.movement import BroadcastInDim, Reshape
 from graphc.ops.reduction import ArgMax, Reduce
 from graphc.passes.merge import merge_groups
-from graphc.passes.spaces import MAPPED, Space, cone, index_space, is_fold, operation_count
+from graphc.passes.spaces import MAPPED, PRODUCTS, Space, cone, index_space, is_fold, operation_count
 from graphc.passes.terms import Index
 from graphc.passes.views import base_of, reshape_place
 
@@ -158,7 +156,7 @@ def _read_as_a_whole(graph: Graph) -> set[Node]:
     must: set[Node] = set()
     for node in graph.nodes:
         whole: Sequence[Node] = ()
-        if isinstance(node.op, (DotGeneral, ConvGeneral)):
+        if isinstance(node.op, PRODUCTS):
             whole = node.inputs
         elif isinstance(node.op, Gather):
             whole = node.inputs[:1]
@@ -178,7 +176,7 @@ def _merges_axes(reader: Node, node: Node) -> bool:
 
 
 def _kind(node: Node, stored: Collection[Node], roots: Sequence[Node] = ()) -> str:
-    if isinstance(node.op, (DotGeneral, ConvGeneral)):
+    if any(isinstance(inside.op, PRODUCTS) for inside in cone(roots or (node,), stored)):
         return "contraction"
     if isinstance(node.op, ArgMax):
         return "search"

@@ -67,7 +67,11 @@ def _arrange_convolution(node: Node, op: ConvGeneral) -> Node:
         zero = apply(Constant(Literal.of(0.0, left.type.dtype)))
         left = apply(Pad(tuple(low), tuple(high), tuple(between)), left, zero)
     if any(start) or any(stop):
-        ends = [size - cut if isinstance(size, int) else size for size, cut in zip(left.type.shape, stop, strict=True)]
+        ends = list(left.type.shape)
+        for axis, size in enumerate(ends):
+            if isinstance(size, int):  # more may be cut off than there is
+                start[axis] = min(start[axis], size)
+                ends[axis] = max(start[axis], size - stop[axis])
         left = apply(Slice(tuple(start), tuple(ends), (1,) * rank), left)
     nothing, once = (0,) * n, (1,) * n
     if op.rhs[1] != rank - 1:

@@ -34,6 +34,7 @@ __all__ = ["KernelCall", "KernelWriter", "full_place", "loops_around", "lower_fo
 GRANULE = 16
 """Threads take multiples of this many elements of a flat loop, so that they do not share cache lines."""
 
+_CALLED = {"dot_general": "matmul", "conv_general": "convolution"}
 _SILENT = {"broadcast_in_dim", "reshape", "transpose", "slice", "reverse", "cast", "iota", "check_range", "dim_size"}
 
 
@@ -124,10 +125,11 @@ def kernel_name(roots: Sequence[Node], stored: Collection[Node]) -> str:
     """The names of the last few ops that a kernel computes."""
     inside = set(cone(roots, stored))
     order = [node for root in roots for node in _within(root, inside)]
-    names = [node.op.name.removeprefix("reduce_") for node in dict.fromkeys(order)]
+    names = [_CALLED.get(node.op.name, node.op.name.removeprefix("reduce_")) for node in dict.fromkeys(order)]
     telling = [name for name in names if name not in _SILENT] or names
     short = [name for number, name in enumerate(telling) if number == 0 or name != telling[number - 1]]
-    return "_".join([*short[-4:], "kernel"])
+    product = [name for name in short[:-4] if name in _CALLED.values()]
+    return "_".join([*product, *short[-4:], "kernel"])
 
 
 def _within(root: Node, inside: set[Node]) -> Iterator[Node]:

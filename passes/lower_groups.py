@@ -34,7 +34,7 @@ def lower_group(
     if group.kind == "fold":
         return [lower_fold(writer, group.roots)]
     if group.kind == "contraction":
-        return [lower_products(writer, root)]
+        return [lower_products(writer, group.roots)]
     if group.kind == "search":
         return [lower_search(writer, root)]
     if group.kind == "assembly":

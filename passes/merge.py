@@ -9,12 +9,17 @@ import networkx as nx
 from graphc.dims import Shape
 from graphc.node import Node
 from graphc.op import Elementwise
+from graphc.ops.contraction import DotGeneral
+from graphc.ops.indexing import Gather
 from graphc.ops.leaves import Leaf
-from graphc.passes.spaces import cone, index_space, is_fold
+from graphc.ops.sampling import Random
+from graphc.passes.spaces import PRODUCTS, cone, index_space, is_fold, operation_count
 
 __all__ = ["merge_groups", "reads_in_place"]
 
 _MOST_BUFFERS = 24
+_CHEAP = 28
+"""Floating-point operations on each element of a product before it is stored."""
 
 Roots = tuple[Node, ...]
 
@@ -63,6 +68,14 @@ def reads_in_place(root: Node, produced: Collection[Node], stored: Collection[No
     return True
 
 
+def _takes_epilogue(node: Node) -> bool:
+    """True if a product's columns are one axis of its result, so that its kernel knows each element's place."""
+    if not isinstance(node.op, DotGeneral):
+        return True
+    _, columns = node.op.free_axes(node.inputs[0].type.rank, node.inputs[1].type.rank)
+    return len(columns) == 1 and len(node.op.lhs_batch) <= 1
+
+
 class _Merger:
     """The groups, what they read, and the order among them, as a graph whose nodes are group numbers."""
 
@@ -71,6 +84,10 @@ class _Merger:
         self.members: dict[int, list[Node]] = {number: list(roots) for number, roots in enumerate(groups)}
         self.rank = {node: number for number, roots in enumerate(groups) for node in roots}
         self.space = {number: index_space(roots[0], stored) for number, roots in enumerate(groups)}
+        self.product: dict[int, Node] = {}
+        for number, (root, *_) in enumerate(groups):
+            if isinstance(root.op, PRODUCTS) and _takes_epilogue(root):
+                self.product[number], self.space[number] = root, (root.type.shape, ())
         self.reads: dict[int, set[Node]] = {}
         self.order = nx.DiGraph()
         self.order.add_nodes_from(self.members)
@@ -94,6 +111,8 @@ class _Merger:
         produced = (set(self.members[first]), set(self.members[second]))
         related = self.reads[first] & self.reads[second] or produced[0] & self.reads[second]
         roots = [*self.members[first], *self.members[second]]
+        if (first in self.product or second in self.product) and not self.suits_as_epilogue(first, second):
+            return False
         if not related or len(self.reads[first] | self.reads[second]) + len(roots) > _MOST_BUFFERS:
             return False
         return (
@@ -101,6 +120,19 @@ class _Merger:
             and all(reads_in_place(root, produced[0], self.stored) for root in self.members[second])
             and all(reads_in_place(root, produced[1], self.stored) for root in self.members[first])
             and not self.path_through_others(first, second)
+        )
+
+    def suits_as_epilogue(self, first: int, second: int) -> bool:
+        """True if a second group may finish a product's elements before they are stored: cheaply, since its code is
+        repeated for every element of a register tile."""
+        product, space = self.product.get(first), self.space[second]
+        if product is None or second in self.product or space is None or space[1]:
+            return False
+        inside = set(cone([*self.members[first], *self.members[second]], self.stored)) - {product}
+        return (
+            not self.reads[second].isdisjoint(self.members[first])
+            and sum(map(operation_count, inside)) <= _CHEAP
+            and not any(isinstance(node.op, (Random, Gather)) for node in inside)
         )
 
     def path_through_others(self, first: int, second: int) -> bool:

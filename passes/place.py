@@ -77,7 +77,7 @@ def _overwrites_safely(
     only for the element that it then writes, if at all."""
     if state not in reads:
         return group.kind != "assembly" and group.kind != "scatter"
-    if group.kind not in ("map", "fold"):
+    if group.kind not in ("map", "fold", "contraction"):
         return False
     (call,) = lower_group(group, fusion.stored, storage)
     names = dict(zip(call.arguments, call.kernel.buffers, strict=True))

@@ -7,6 +7,8 @@ from collections.abc import Collection, Iterable
 from graphc.dims import Shape
 from graphc.node import Node
 from graphc.op import Elementwise
+from graphc.ops.contraction import DotGeneral
+from graphc.ops.convolution import ConvGeneral
 from graphc.ops.indexing import Gather
 from graphc.ops.leaves import Leaf
 from graphc.ops.movement import BroadcastInDim, Reshape, Reverse, Slice, Transpose
@@ -14,10 +16,13 @@ from graphc.ops.reduction import Reduce
 from graphc.ops.sampling import Random
 from graphc.scalar import CountedScalars
 
-__all__ = ["MAPPED", "Space", "cone", "index_space", "is_fold", "operation_count"]
+__all__ = ["MAPPED", "PRODUCTS", "Space", "cone", "index_space", "is_fold", "operation_count"]
 
 MAPPED = (Elementwise, Random, Gather, BroadcastInDim, Reshape, Reverse, Slice, Transpose)
 """Ops whose elements can be computed one by one, anywhere."""
+
+PRODUCTS = (DotGeneral, ConvGeneral)
+"""Ops whose elements are sums of products, computed by contractions."""
 
 Space = tuple[Shape, tuple[int, ...]]
 """What a kernel iterates over: a shape, and the axes of it that are reduced."""

@@ -10,7 +10,7 @@ import numpy as np
 from graphc.dims import symbols_of
 from graphc.errors import DeclarationError, GradientError
 from graphc.frontend.optimizers import Optimizer
-from graphc.frontend.state import SEED, STEP, Cell, Parameter, cell_of
+from graphc.frontend.state import SEED, STEP, Cell, Parameter, cell_of, updates_on_step
 from graphc.frontend.tensor import Tensor
 from graphc.graph import Graph
 from graphc.node import Node, describe
@@ -65,7 +65,8 @@ class Model:
         clash = watched.keys() & asked.keys()
         if clash:
             raise DeclarationError(f"{sorted(clash)[0]!r} is both a metric and an output", at=str(user_location()))
-        declared = Graph(named_nodes({**watched, **asked}), (), name)
+        named = named_nodes({**watched, **asked})
+        declared = Graph(named, updates_on_step(named), name)
         _check_outputs(asked)
         self._watched, self._asked = list(watched), list(asked)
         self.declared = self._name_states(declared, seed)
@@ -91,8 +92,9 @@ class Model:
         return declared.map(replaced)
 
     def _differentiate(self) -> tuple[Graph, list[Firing]]:
-        """The training graph: loss and metrics, their stable forms, gradients, and the optimizer's updates."""
-        watched = Graph(tuple((key, self.declared.output(key)) for key in self._watched), (), self.name)
+        """The training graph: loss and metrics, their stable forms, gradients, the updates of states and parameters."""
+        names = tuple((key, self.declared.output(key)) for key in self._watched)
+        watched = Graph(names, self.declared.updates, self.name)
         stable = Stabilise().rewrite(watched)
         loss = stable.graph.output("loss")
         in_loss = Graph((("loss", loss),)).states
@@ -112,7 +114,7 @@ class Model:
                 way_out="it feeds only into operations without derivatives, or behind stop_gradient",
             )
         updates = self.optimizer.updates({node: gradients[node] for node in trainable})
-        graph = Graph(stable.graph.outputs, tuple(updates.items()), self.name)
+        graph = Graph(stable.graph.outputs, (*stable.graph.updates, *updates.items()), self.name)
         replaced = NameUniquely().replacements(graph)
         for node in graph.states:
             label = _label(replaced[node])

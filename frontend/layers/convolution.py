@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from graphc.errors import ShapeError
+from graphc.errors import DeclarationError, ShapeError
 from graphc.frontend.convolution import Padding, convolution, convolution_transpose, per_axis
 from graphc.frontend.initializers import Initializer
 from graphc.frontend.layers.basic import ActivationLike, as_activation, only_input
@@ -41,11 +41,11 @@ class _Conv(Layer):
         name: str | None = None,
     ) -> None:
         super().__init__(name)
-        self.filters = per_axis("filters", filters, 1)[0]
+        self.filters = _positive("filters", filters)
         self.kernel_size = per_axis("kernel_size", kernel_size, self.axes)
         self.strides = per_axis("strides", strides, self.axes)
         self.dilation = per_axis("dilation", dilation, self.axes)
-        self.padding, self.groups = padding, per_axis("groups", groups, 1)[0]
+        self.padding, self.groups = padding, _positive("groups", groups)
         self.activation = as_activation(activation)
         self.use_bias = use_bias
         self.kernel_initializer, self.bias_initializer = kernel_initializer, bias_initializer
@@ -151,3 +151,9 @@ class ConvTranspose2d(_Conv):
             bias_initializer=bias_initializer,
             name=name,
         )
+
+
+def _positive(what: str, value: int) -> int:
+    if not isinstance(value, int) or value < 1:
+        raise DeclarationError(f"{what} is a positive integer", at=str(user_location()), got=repr(value))
+    return value

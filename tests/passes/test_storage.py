@@ -35,7 +35,7 @@ def test_a_program_knows_every_storage_that_it_uses_once() -> None:
     bias = gc.parameter((3,), "zeros", name="bias")
     hidden = X @ gc.constant(np.arange(12.0, dtype=np.float32).reshape(4, 3))
     program = program_of({"y": hidden + bias}, {bias: bias * 0.5})
-    assert [storage.kind for storage in program.storages] == ["input", "constant", "temporary", "state", "output"]
+    assert [storage.kind for storage in program.storages] == ["state", "input", "constant", "output"]
     assert len(set(program.storages)) == len(program.storages)
 
 

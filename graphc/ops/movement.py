@@ -207,6 +207,11 @@ class Slice(Op):
     step: tuple[int, ...]
     name: ClassVar[str] = "slice"
 
+    def notation(self, latex: bool = False) -> tuple[str, int]:
+        axes = zip(self.start, self.stop, self.step, strict=True)
+        parts = [f"{start or ''}:{stop}{'' if step == 1 else f':{step}'}" for start, stop, step in axes]
+        return f"{{0}}[{', '.join(parts)}]", 8
+
     def infer(self, *types: TensorType) -> TensorType:
         (operand,) = types
         sizes: list[Size] = []

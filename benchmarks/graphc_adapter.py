@@ -7,9 +7,12 @@ can be timed.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 if TYPE_CHECKING:
     import graphc as gc
@@ -18,20 +21,15 @@ LAYOUT, LABEL = "NHWC", "int32"
 VARIANTS: dict[str, dict[str, Any]] = {"default": {}}
 
 Tensors = Mapping[str, "gc.Tensor"]
+Settings = Mapping[str, Any]
 
-_NEEDS = {
-    "lenet5": "needs convolution and pooling",
-    "keras-cnn": "needs convolution and pooling",
-    "resnet20": "needs convolution and batch normalisation",
-    "deeplab-mini": "needs dilated convolution",
-    "char-lstm": "needs a loop over time steps",
-    "nano-gpt": "needs attention",
-}
+_FLATTENED = {"lenet5": (16, 5, 5), "keras-cnn": (32, 12, 12)}
+"""Channels, height and width of what the dense layer w3 takes."""
 
 
 def supports(name: str, opts: Mapping[str, object]) -> str | None:
     """None for a workload that ``build`` takes, else the reason why it does not."""
-    return None if name in _LOSSES else _NEEDS.get(name, "unknown to this adapter")
+    return None if name in _LOSSES else "unknown to this adapter"
 
 
 def init(threads: int, opts: Mapping[str, object]) -> None:
@@ -49,10 +47,12 @@ def version() -> str:
 
 def build(w: Any, opts: Mapping[str, object], dropout: bool = True) -> Callable[[Mapping[str, Any]], float]:
     """A function that takes one minibatch through forward pass, backward pass and update, and returns the loss."""
-    parameters = {name: gc.parameter(value.shape, value, name) for name, value in w.params.items()}
+    arrays = {name: _channels_last(w.name, name, value) for name, value in w.params.items()}
+    parameters = {name: gc.parameter(value.shape, value, name) for name, value in arrays.items()}
     first = w.batches(LAYOUT, LABEL)[0]
     inputs = {name: gc.input(name, value.shape, str(value.dtype)) for name, value in first.items()}
-    model = gc.compile(_LOSSES[w.name](parameters, inputs, w.cfg), _optimizer(w.opt), name=w.name.replace("-", "_"))
+    settings = w.cfg if dropout else {**w.cfg, "p1": 0.0, "p2": 0.0}
+    model = gc.compile(_LOSSES[w.name](parameters, inputs, settings), _optimizer(w.opt), name=w.name.replace("-", "_"))
 
     def step(batch: Mapping[str, Any]) -> float:
         return model.step(batch)["loss"]
@@ -60,31 +60,65 @@ def build(w: Any, opts: Mapping[str, object], dropout: bool = True) -> Callable[
     return step
 
 
-def _optimizer(options: Mapping[str, Any]) -> gc.optimizers.Optimizer:
-    if options["kind"] == "sgd":
+def _channels_last(workload: str, name: str, value: Any) -> Any:
+    """An initial value as channels-last images need it; the harness has them first."""
+    if value.ndim == 4:
+        return value.transpose(2, 3, 1, 0)
+    if name == "w3" and workload in _FLATTENED:
+        image = value.reshape(*_FLATTENED[workload], -1)
+        return image.transpose(1, 2, 0, 3).reshape(value.shape)
+    return value
+
+
+def _optimizer(options: Settings) -> gc.optimizers.Optimizer:
+    kind, decay, limit = options["kind"], options.get("wd", 0.0), options.get("clip")
+    if kind == "sgd":
         return gc.optimizers.SGD(options["lr"])
-    if options["kind"] == "momentum":
-        return gc.optimizers.Momentum(options["lr"], options["mu"])
-    return gc.optimizers.Adam(options["lr"], options["b1"], options["b2"], options["eps"])
+
+    class Momentum(gc.optimizers.Momentum):
+        """Weight decay is part of the gradient."""
+
+        def step(self, parameter: gc.Tensor, gradient: gc.Tensor, *rest: Any) -> gc.Tensor:
+            return super().step(parameter, gradient + decay * parameter if decay else gradient, *rest)
+
+    class Adam(gc.optimizers.Adam):
+        """Weight decay is apart from the moments and spares vectors; gradients may be clipped together."""
+
+        def step(
+            self, parameter: gc.Tensor, gradient: gc.Tensor, slots: Any, rate: gc.Tensor, t: gc.Tensor
+        ) -> gc.Tensor:
+            moved = super().step(parameter, gradient, slots, rate, t)
+            return moved - rate * decay * parameter if decay and parameter.ndim > 1 else moved
+
+        def updates(self, gradients: Mapping[Any, Any]) -> dict[Any, Any]:
+            if limit is not None:
+                norm = gc.sqrt(sum((gc.Tensor(node) ** 2).sum() for node in gradients.values()))
+                scale = gc.minimum(1.0, limit / (norm + 1e-6))
+                gradients = {parameter: (gc.Tensor(node) * scale).node for parameter, node in gradients.items()}
+            return super().updates(gradients)
+
+    if kind == "momentum":
+        return Momentum(options["lr"], options["mu"])
+    return Adam(options["lr"], options["b1"], options["b2"], options["eps"])
 
 
-def _linear(p: Tensors, batch: Tensors, cfg: Mapping[str, Any]) -> gc.Tensor:
+def _linear(p: Tensors, batch: Tensors, cfg: Settings) -> gc.Tensor:
     return gc.losses.softmax_cross_entropy(batch["x"] @ p["w"] + p["b"], batch["y"])
 
 
-def _perceptron(p: Tensors, batch: Tensors, cfg: Mapping[str, Any]) -> gc.Tensor:
+def _perceptron(p: Tensors, batch: Tensors, cfg: Settings) -> gc.Tensor:
     value, last = batch["x"], len(p) // 2
     for layer in range(1, last):
         value = gc.relu(value @ p[f"w{layer}"] + p[f"b{layer}"])
     return gc.losses.softmax_cross_entropy(value @ p[f"w{last}"] + p[f"b{last}"], batch["y"])
 
 
-def _support_vectors(p: Tensors, batch: Tensors, cfg: Mapping[str, Any]) -> gc.Tensor:
+def _support_vectors(p: Tensors, batch: Tensors, cfg: Settings) -> gc.Tensor:
     loss = gc.losses.hinge(batch["x"] @ p["w"] + p["b"], batch["y"])
     return loss + cfg["reg"] * (p["w"] * p["w"]).sum()
 
 
-def _autoencoder(p: Tensors, batch: Tensors, cfg: Mapping[str, Any]) -> gc.Tensor:
+def _autoencoder(p: Tensors, batch: Tensors, cfg: Settings) -> gc.Tensor:
     x = batch["x"]
     hidden = gc.relu(x @ p["w1"] + p["b1"])
     mean, log_variance = hidden @ p["wm"] + p["bm"], hidden @ p["wv"] + p["bv"]
@@ -95,7 +129,7 @@ def _autoencoder(p: Tensors, batch: Tensors, cfg: Mapping[str, Any]) -> gc.Tenso
     return (fit + divergence) / x.shape[0]
 
 
-def _chain(p: Tensors, batch: Tensors, cfg: Mapping[str, Any]) -> gc.Tensor:
+def _chain(p: Tensors, batch: Tensors, cfg: Settings) -> gc.Tensor:
     operations: dict[str, Callable[..., gc.Tensor]] = {
         "mul_t": lambda x: x * batch["t"],
         "mul": lambda x, number: x * number,
@@ -110,11 +144,117 @@ def _chain(p: Tensors, batch: Tensors, cfg: Mapping[str, Any]) -> gc.Tensor:
     return value.sum()
 
 
-_LOSSES: dict[str, Callable[[Tensors, Tensors, Mapping[str, Any]], gc.Tensor]] = {
+def _lenet(p: Tensors, batch: Tensors, cfg: Settings) -> gc.Tensor:
+    value = gc.tanh(gc.convolution(batch["x"], p["c1w"], padding="same") + p["c1b"])
+    value = gc.tanh(gc.convolution(gc.avg_pool(value, 2), p["c2w"]) + p["c2b"])
+    value = gc.layers.Flatten()(gc.avg_pool(value, 2))
+    for layer in (3, 4):
+        value = gc.tanh(value @ p[f"w{layer}"] + p[f"b{layer}"])
+    return gc.losses.softmax_cross_entropy(value @ p["w5"] + p["b5"], batch["y"])
+
+
+def _convolutional(p: Tensors, batch: Tensors, cfg: Settings) -> gc.Tensor:
+    value = gc.relu(gc.convolution(batch["x"], p["c1w"]) + p["c1b"])
+    value = gc.max_pool(gc.relu(gc.convolution(value, p["c2w"]) + p["c2b"]), 2)
+    value = gc.layers.Flatten()(gc.layers.Dropout(cfg["p1"], "dropout1")(value))
+    value = gc.layers.Dropout(cfg["p2"], "dropout2")(gc.relu(value @ p["w3"] + p["b3"]))
+    return gc.losses.softmax_cross_entropy(value @ p["w4"] + p["b4"], batch["y"])
+
+
+def _residual(p: Tensors, batch: Tensors, cfg: Settings) -> gc.Tensor:
+    def unit(value: gc.Tensor, kernel: str, norm: str, strides: int = 1) -> gc.Tensor:
+        layer = gc.layers.BatchNorm(1 - cfg["bnm"], cfg["eps"], use_scale=False, use_offset=False, name=norm)
+        padding = p[kernel].shape[0] // 2
+        return layer(gc.convolution(value, p[kernel], strides, padding)) * p[f"{norm}.g"] + p[f"{norm}.b"]
+
+    value = gc.relu(unit(batch["x"], "conv1", "bn1"))
+    for name in (f"s{stage}b{block}" for stage in (1, 2, 3) for block in (1, 2, 3)):
+        strides = 2 if f"{name}.proj" in p else 1
+        inner = gc.relu(unit(value, f"{name}.conv1", f"{name}.bn1", strides))
+        inner = unit(inner, f"{name}.conv2", f"{name}.bn2")
+        shortcut = unit(value, f"{name}.proj", f"{name}.bnp", strides) if strides > 1 else value
+        value = gc.relu(inner + shortcut)
+    return gc.losses.softmax_cross_entropy(gc.global_avg_pool(value) @ p["fc.w"] + p["fc.b"], batch["y"])
+
+
+def _segmentation(p: Tensors, batch: Tensors, cfg: Settings) -> gc.Tensor:
+    value = batch["x"]
+    for name, _, _, window, strides, dilation, _ in cfg["convs"]:
+        padding = dilation if window > 1 else 0
+        value = gc.convolution(value, p[f"{name}.w"], strides, padding, dilation) + p[f"{name}.b"]
+        value = value if name == "head" else gc.relu(value)
+    images, height, width, classes = value.shape
+    rows, columns = (gc.constant(_bilinear(size, cfg["up"])) for size in (height, width))
+    taller = (rows @ value.reshape(images, height, width * classes)).reshape(-1, width, classes)
+    scores = (columns @ taller).reshape(*batch["y"].shape, classes)
+    counted = batch["y"] != cfg["ignore"]
+    losses = gc.losses.softmax_cross_entropy(scores, counted.where(batch["y"], 0), reduction="none")
+    return counted.where(losses, 0.0).sum() / counted.sum()
+
+
+def _bilinear(size: int, factor: int) -> Any:
+    """The matrix that interpolates along one axis: half-pixel centres, edges repeated."""
+    centres = np.clip((np.arange(size * factor) + 0.5) / factor - 0.5, 0, size - 1)
+    return np.maximum(0, 1 - abs(centres[:, None] - np.arange(size))).astype(np.float32)
+
+
+def _transformer(p: Tensors, batch: Tensors, cfg: Settings) -> gc.Tensor:
+    heads, length, width = cfg["heads"], cfg["t"], cfg["d"]
+
+    def normal(value: gc.Tensor, name: str) -> gc.Tensor:
+        layer = gc.layers.LayerNorm(use_scale=False, use_offset=False)
+        return layer(value) * p[f"{name}.g"] + p[f"{name}.b"]
+
+    def dense(value: gc.Tensor, name: str) -> gc.Tensor:
+        return value @ p[f"{name}.w"] + p[f"{name}.b"]
+
+    def split(value: gc.Tensor) -> gc.Tensor:
+        return value.reshape(-1, length, heads, width // heads).transpose(0, 2, 1, 3)
+
+    past = gc.iota((length, length), 0) >= gc.iota((length, length), 1)
+    value = gc.take(p["tok"], batch["x"]) + p["pos"]
+    for block in (f"l{number}" for number in range(cfg["layers"])):
+        joined = dense(normal(value, f"{block}.ln1"), f"{block}.qkv")
+        query, key, content = (split(joined[..., start : start + width]) for start in range(0, 3 * width, width))
+        scores = query @ key.transpose(0, 1, 3, 2) / math.sqrt(width // heads)
+        mixed = gc.softmax(past.where(scores, -math.inf)) @ content
+        value = value + dense(mixed.transpose(0, 2, 1, 3).reshape(-1, length, width), f"{block}.proj")
+        inner = dense(normal(value, f"{block}.ln2"), f"{block}.fc")
+        inner = 0.5 * inner * (1 + gc.tanh(math.sqrt(2 / math.pi) * (inner + 0.044715 * inner**3)))
+        value = value + dense(inner, f"{block}.out")
+    return gc.losses.softmax_cross_entropy(normal(value, "lnf") @ p["tok"].transpose(1, 0), batch["y"])
+
+
+def _recurrent(p: Tensors, batch: Tensors, cfg: Settings) -> gc.Tensor:
+    characters, length = batch["x"].shape
+    kept = [gc.state(np.zeros((characters, cfg["hidden"]), np.float32), name) for name in ("h", "c")]
+    hidden, cell = kept
+    embedded = gc.take(p["emb"], batch["x"]) @ p["wx"] + p["bias"]
+    outputs = []
+    for time in range(length):
+        joined = embedded[:, time] + hidden @ p["wh"]
+        enter, forget, new, leave = (
+            joined[:, start : start + cfg["hidden"]] for start in range(0, joined.shape[1], cfg["hidden"])
+        )
+        cell = gc.sigmoid(forget) * cell + gc.sigmoid(enter) * gc.tanh(new)
+        hidden = gc.sigmoid(leave) * gc.tanh(cell)
+        outputs.append(hidden)
+    for before, after in zip(kept, (hidden, cell), strict=True):
+        before.update_on_step(after)
+    return gc.losses.softmax_cross_entropy(gc.stack(outputs, 1) @ p["wo"] + p["bo"], batch["y"])
+
+
+_LOSSES: dict[str, Callable[[Tensors, Tensors, Settings], gc.Tensor]] = {
     "logreg": _linear,
     "mlp-small": _perceptron,
     "mlp-wide": _perceptron,
     "svm-linear": _support_vectors,
+    "lenet5": _lenet,
+    "keras-cnn": _convolutional,
+    "resnet20": _residual,
     "vae": _autoencoder,
+    "char-lstm": _recurrent,
+    "nano-gpt": _transformer,
+    "deeplab-mini": _segmentation,
     "elementwise-chain": _chain,
 }

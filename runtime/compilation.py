@@ -43,16 +43,16 @@ def compile_sources(
     """
     cache = default_cache() if cache is None else cache
     keys = [source_key(task) for task in tasks]
-    todo = dict(zip(keys, tasks, strict=True))
-    found = {key: code for key in todo if (code := cache.load(key)) is not None}
-    missing = {key: task for key, task in todo.items() if key not in found}
+    wanted = dict(zip(keys, tasks, strict=True))
+    found = {key: code for key in wanted if (code := cache.load(key)) is not None}
+    missing = {key: task for key, task in wanted.items() if key not in found}
     found |= {key: assemble(task[0], key) for key, task in missing.items() if task[0].language == "llvm"}
     python = {key: task for key, task in missing.items() if key not in found}
     if workers is None:
         workers = _processors() if len(python) >= WORTH_WORKERS else 0
     found |= _by_workers(python, workers) if workers > 1 and len(python) > 1 else _here(python)
     for key in missing:
-        cache.store(key, found[key], todo[key][0].name)
+        cache.store(key, found[key], wanted[key][0].name)
     if missing:
         cache.shrink()
     return [found[key] for key in keys]

@@ -74,8 +74,10 @@ def _arrange_convolution(node: Node, op: ConvGeneral) -> Node:
                 ends[axis] = max(start[axis], size - stop[axis])
         left = apply(Slice(tuple(start), tuple(ends), (1,) * rank), left)
     nothing, once = (0,) * n, (1,) * n
-    if op.rhs[1] != rank - 1:
-        order = (*(axis for axis in range(rank) if axis != op.rhs[1]), op.rhs[1])
+    group = op.rhs[-1] if op.grouped else 0  # first, or beside the features: depths then lie in equal steps
+    depths = [axis for axis in range(rank) if axis not in (op.rhs[1], *op.rhs[2 + n :])]
+    order = (*([0] if op.grouped and group == 0 else []), *depths, *([group] if group else []), op.rhs[1])
+    if order != tuple(range(rank)):
         right = apply(Transpose(order), right)
         op = replace(op, rhs=tuple(order.index(axis) for axis in op.rhs))
     op = replace(op, low=nothing, high=nothing, lhs_dilation=once)

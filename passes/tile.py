@@ -23,6 +23,12 @@ __all__ = ["print_tile", "tiles_apply"]
 
 _MOST_ROWS = 24
 _FEWEST_LANES = 4
+_FAR = 512
+"""Bytes between rows of the right operand from which copying a block of columns may pay."""
+_FEWEST_TILES = 3
+"""Tiles of rows that must share the copy."""
+_ROOM = 1 << 20
+"""The most bytes of a copy; it lies on the thread's stack."""
 
 
 def tiles_apply(kernel: Kernel) -> bool:
@@ -80,14 +86,15 @@ class _TilePrinter(LanePrinter):
         places = "".join(f"i64 %at.{axis.name}, " for axis in self.axes)
         buffers = ", ".join(f"ptr noalias %{buffer.name}" for buffer in self.kernel.buffers)
         self.a.lines.append(
-            f"define internal void @tile_{rows}x{columns}({argument_list(self.kernel)}{places}{buffers}) {{"
+            f"define internal void @tile_{rows}x{columns}({argument_list(self.kernel)}{places}"
+            f"ptr %right.start, i64 %right.step, {buffers}) {{"
         )
         self.a.label("start")
         self.counters = {axis.name: f"%at.{axis.name}" for axis in self.axes}
         masks = [self.mask_of(min(self.lanes, columns - start)) for start in range(0, columns, self.lanes)]
         kind = type_of(self.dtype, self.lanes)
         cells = [[Carried(kind, "zeroinitializer") for _ in masks] for _ in range(rows)]
-        self.depths(c.depths, cells, masks)
+        self.depths(c.depths, Carried("ptr", "%right.start"), cells, masks)
         row, column = c.rows[-1].name, c.column.name
         first_row, first_column = self.counters[row], self.counters[column]
         self.lane_axis = column
@@ -108,20 +115,21 @@ class _TilePrinter(LanePrinter):
             return None
         return f"<{', '.join(f'i1 {str(lane < count).lower()}' for lane in range(self.lanes))}>"
 
-    def depths(self, axes: Sequence[Axis], cells: Sequence[Sequence[Carried]], masks: Sequence[str | None]) -> None:
-        """The loops over the depths; the innermost one moves along both operands."""
+    def depths(
+        self, axes: Sequence[Axis], right: Carried, cells: Sequence[Sequence[Carried]], masks: Sequence[str | None]
+    ) -> None:
+        """The loops over the depths, along which the right operand lies in equal steps."""
         axis, extent = axes[0], self.a.size(axes[0].extent)
         carried = [cell for vectors in cells for cell in vectors]
         if len(axes) > 1:
-            with self.s.block(), self.a.loop("0", extent, carried=carried) as counter:
+            with self.s.block(), self.a.loop("0", extent, carried=[*carried, right]) as counter:
                 self.counters[axis.name] = counter
-                self.depths(axes[1:], cells, masks)
+                self.depths(axes[1:], right, cells, masks)
             return
         self.counters[axis.name] = "0"
-        left, right = (Carried("ptr", self.start_of(term)) for term in (self.c.left, self.c.right))
-        row_step = self.step(self.c.left, self.c.rows[-1])
+        left, row_step = Carried("ptr", self.start_of(self.c.left)), self.step(self.c.left, self.c.rows[-1])
         row_offsets = [self.times(str(number), row_step) for number in range(len(cells))]
-        left_step, right_step = self.step(self.c.left, axis), self.step(self.c.right, axis)
+        left_step = self.step(self.c.left, axis)
         element = type_of(self.dtype)
         with self.s.block(), self.a.loop("0", extent, carried=[*carried, left, right]):
             loaded = [
@@ -134,7 +142,7 @@ class _TilePrinter(LanePrinter):
                     total = Lanes(cell.value, self.dtype, self.lanes)
                     cell.value = self.s.fma(number, column, total).text
             left.value = self.a.emit(f"getelementptr {element}, ptr {left.value}, i64 {left_step}")
-            right.value = self.a.emit(f"getelementptr {element}, ptr {right.value}, i64 {right_step}")
+            right.value = self.a.emit(f"getelementptr {element}, ptr {right.value}, i64 %right.step")
 
     def start_of(self, term: Term) -> str:
         """The address of an operand's element at the present positions."""
@@ -156,6 +164,7 @@ class _TilePrinter(LanePrinter):
         ranges[c.shared.name] = self.a.share(ranges[c.shared.name][1])
         block = self.vectors * self.lanes
         full, tail = divmod(self.columns, block)
+        self.reserve(ranges, block)
         with ExitStack() as loops:
             self.counters[c.batch.name] = "0"
             if c.batch.extent != 1:
@@ -163,15 +172,61 @@ class _TilePrinter(LanePrinter):
             if full:
                 with self.a.loop("0", str(full)) as number:
                     self.counters[c.column.name] = self.a.times(number, str(block))
-                    self.rows_of_tiles(shapes, block, ranges)
+                    self.rows_of_tiles(shapes, block, ranges, self.pack(block))
             if tail:
                 self.counters[c.column.name] = str(full * block)
-                self.rows_of_tiles(shapes, tail, ranges)
+                self.rows_of_tiles(shapes, tail, ranges, self.pack(tail))
         self.a.do("ret i32 0")
         self.a.lines.append("}")
 
+    def reserve(self, ranges: dict[str, tuple[str, str]], block: int) -> None:
+        """Decide whether columns of the right operand are first copied to lie side by side, and make room for them.
+
+        Rows that lie far apart fall on each other in the caches; the copy pays if several tiles read it.
+        """
+        self.packed, step = "", self.step(self.c.right, self.c.depths[-1])
+        self.depth = "1"
+        for axis in self.c.depths:
+            self.depth = self.a.times(self.depth, self.a.size(axis.extent))
+        if step.isdigit() and int(step) * self.dtype.itemsize < _FAR:
+            return
+        rows = "1"
+        for axis in self.c.rows:
+            first, last = ranges[axis.name]
+            rows = self.a.times(rows, self.a.plus(last, self.a.times(first, "-1")))
+        several = self.a.emit(f"icmp sge i64 {rows}, {_FEWEST_TILES * self.rows}")
+        fits = self.a.emit(f"icmp sle i64 {self.depth}, {_ROOM // (block * self.dtype.itemsize)}")
+        self.packed = self.a.emit(f"and i1 {several}, {fits}")
+        room = self.a.emit(f"select i1 {self.packed}, i64 {self.a.times(self.depth, str(block))}, i64 0")
+        self.room = self.a.emit(f"alloca {type_of(self.dtype)}, i64 {room}, align 64")
+
+    def pack(self, columns: int) -> tuple[str, str]:
+        """Where a block of columns of the right operand starts, copied or not, and how far its rows are apart."""
+        for axis in self.c.depths:
+            self.counters[axis.name] = "0"
+        self.values, self.s.known = {}, {}
+        start, step = self.start_of(self.c.right), self.step(self.c.right, self.c.depths[-1])
+        if not self.packed:
+            return start, step
+        element, width = type_of(self.dtype), -(-columns // self.lanes) * self.lanes
+        source, target = Carried("ptr", start), Carried("ptr", self.room)
+        rows = self.a.emit(f"select i1 {self.packed}, i64 {self.depth}, i64 0")
+        with self.s.block(), self.a.loop("0", rows, carried=[source, target]):
+            for first in range(0, columns, self.lanes):
+                mask = self.mask_of(min(self.lanes, columns - first))
+                vector = self.s.load_lanes(self.a.at(element, source.value, str(first)), self.dtype, mask)
+                self.s.store(vector, self.a.at(element, target.value, str(first)))
+            source.value = self.a.emit(f"getelementptr {element}, ptr {source.value}, i64 {step}")
+            target.value = self.a.emit(f"getelementptr {element}, ptr {target.value}, i64 {width}")
+        start = self.a.emit(f"select i1 {self.packed}, ptr {self.room}, ptr {start}")
+        return start, self.a.emit(f"select i1 {self.packed}, i64 {width}, i64 {step}")
+
     def rows_of_tiles(
-        self, shapes: dict[tuple[int, int], None], width: int, ranges: dict[str, tuple[str, str]]
+        self,
+        shapes: dict[tuple[int, int], None],
+        width: int,
+        ranges: dict[str, tuple[str, str]],
+        right: tuple[str, str],
     ) -> None:
         """Tiles down the rows: the tallest while they fit, then shorter ones."""
         *outer, inner = self.c.rows
@@ -187,7 +242,8 @@ class _TilePrinter(LanePrinter):
                     places = "".join(f"i64 {self.counters[axis.name]}, " for axis in self.axes)
                     passed = "".join(f"i64 {size_argument(name)}, " for name in self.kernel.sizes)
                     buffers = ", ".join(f"ptr %{buffer.name}" for buffer in self.kernel.buffers)
-                    self.a.do(f"call void @tile_{height}x{width}({passed}{places}{buffers})")
+                    operands = f"ptr {right[0]}, i64 {right[1]}, {buffers}"
+                    self.a.do(f"call void @tile_{height}x{width}({passed}{places}{operands})")
                 row = self.a.plus(row, self.a.times(blocks, str(height)))
 
     def _heights(self, row: str, last: str) -> Iterator[int]:

@@ -128,15 +128,24 @@ def run_tile(call: KernelCall, unit: VectorUnit, data: dict[str, Array], sizes: 
     return arrays[-1]
 
 
-@pytest.mark.parametrize("columns", [3, 16, 50])
+@pytest.mark.parametrize("columns", [3, 16, 50, 150])
 @pytest.mark.parametrize("unit", UNITS, ids=str)
 def test_tiles_of_every_vector_unit_and_split_have_the_same_bits(unit: VectorUnit, columns: int) -> None:
     x, w = gc.input("x", shape=("rows", 9)), gc.input("w", shape=(9, columns))
     (call,) = program_of({"y": x @ w}).calls
-    data = {"x": matrix(1, (41, 9), "float32"), "w": matrix(2, (9, columns), "float32")}
+    data = {"x": matrix(1, (130, 9), "float32"), "w": matrix(2, (9, columns), "float32")}
     expected = in_order(data["x"], data["w"])
-    for parts in (1, 2, 5):
-        assert same_bits(run_tile(call, unit, data, {"rows": 41}, parts), expected)
+    for parts in (1, 2, 5):  # 150 columns are copied if a part has rows enough
+        assert same_bits(run_tile(call, unit, data, {"rows": 130}, parts), expected)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("depth", [0, 1, 700, 9000])
+def test_wide_operands_are_copied_unless_they_are_too_long(depth: int, dtype: str) -> None:
+    x = gc.input("x", shape=("rows", "depth"), dtype=dtype)
+    w = gc.input("w", shape=("depth", 130), dtype=dtype)
+    left, right = matrix(1, (50, depth), dtype), matrix(2, (depth, 130), dtype)
+    assert_close(gc.function([x, w], x @ w, threads=1)(left, right), left @ right, dtype, depth)
 
 
 def test_named_sizes_do_not_clash_with_what_kernels_call_theirs() -> None:

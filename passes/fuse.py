@@ -20,9 +20,9 @@ from graphc.ops.leaves import Constant, Input, Leaf, State
 from graphc.ops.movement import BroadcastInDim, Reshape
 from graphc.ops.reduction import ArgMax, Reduce
 from graphc.passes.merge import merge_groups
-from graphc.passes.spaces import MAPPED, PRODUCTS, Space, cone, index_space, is_fold, operation_count
+from graphc.passes.spaces import PRODUCTS, Space, cone, index_space, is_fold, is_mapped, operation_count
 from graphc.passes.terms import Index
-from graphc.passes.views import base_of, reshape_place
+from graphc.passes.views import base_of, is_inline_leaf, reshape_place
 
 __all__ = ["Fuse", "Fusion", "Group"]
 
@@ -51,13 +51,15 @@ class Fuse:
     enabled: False stores every value but repetitions and gives each a kernel of its own (the bits are the same).
     recompute: the most floating-point operations an element that several kernels may compute anew. long_row: rows
     longer than this, or of a size known only at run time, get their functions computed by a vectorised kernel before
-    they are reduced. largest: the most nodes that one kernel computes.
+    they are reduced. largest: the most nodes that one kernel computes. widest: the most buffers that one value is
+    computed from; with the three operands of an op and the results it stays below what the executor passes.
     """
 
     enabled: bool = True
     recompute: int = 8
     long_row: int = 64
     largest: int = 100
+    widest: int = 32
 
     def __call__(self, graph: Graph) -> Fusion:
         """The fusion of a graph."""
@@ -84,6 +86,7 @@ class _StoreDecision:
         self.stored: set[Node] = set()
         self.cost: dict[Node, int] = {}
         self.weight: dict[Node, int] = {}
+        self.reads: dict[Node, frozenset[Node]] = {}
         self.folded: dict[Node, Space] = {}
         """Unstored nodes that hold a reduction's result: the space of the reduction."""
         for node in graph.nodes:
@@ -92,6 +95,7 @@ class _StoreDecision:
 
     def visit(self, node: Node) -> None:
         self.store_unfit_folds(node)
+        self.store_crowd(node)
         inner = [source for source in node.inputs if source in self.cost and source not in self.stored]
         self.cost[node] = operation_count(node) + sum(self.cost[source] for source in inner)
         self.weight[node] = 1 + sum(self.weight[source] for source in inner)
@@ -104,7 +108,7 @@ class _StoreDecision:
         if is_fold(node) and isinstance(node.op, Reduce) and node not in self.must and self.ends_elementwise(node):
             self.folded[node] = (node.inputs[0].type.shape, node.op.axes)
             return
-        if node in self.must or not isinstance(node.op, MAPPED) or self.worth_storing(node):
+        if node in self.must or not is_mapped(node) or self.worth_storing(node):
             self.stored.add(node)
         else:
             spaces = [self.folded[source] for source in inner if source in self.folded]
@@ -116,6 +120,23 @@ class _StoreDecision:
         folds = [source for source in node.inputs if source in self.folded and source not in self.stored]
         if folds and (not isinstance(node.op, Elementwise) or len({self.folded[source] for source in folds}) > 1):
             self.stored.update(folds)
+
+    def store_crowd(self, node: Node) -> None:
+        """Store operands of a node, those that read most first, until its kernel would not read too many buffers."""
+        if isinstance(node.op, Concatenate):
+            return  # each operand has a kernel of its own
+        while len(reads := frozenset().union(*map(self.read_for, node.inputs))) > self.options.widest:
+            unstored = [source for source in node.inputs if len(self.read_for(source)) > 1]
+            if not unstored:
+                break
+            self.stored.add(max(unstored, key=lambda source: len(self.read_for(source))))
+        self.reads[node] = reads
+
+    def read_for(self, source: Node) -> frozenset[Node]:
+        """The buffers that a kernel reads for an operand."""
+        if source in self.stored or isinstance(source.op, Leaf):
+            return frozenset() if is_inline_leaf(source) else frozenset({source})
+        return self.reads[source]
 
     def ends_elementwise(self, node: Node) -> bool:
         """True if a reduction's only reader is elementwise, so that it can share the reduction's kernel."""

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable
 from graphc.dims import Shape
 from graphc.node import Node
 from graphc.op import Elementwise
+from graphc.ops.assembly import Pad
 from graphc.ops.contraction import DotGeneral
 from graphc.ops.convolution import ConvGeneral
 from graphc.ops.indexing import Gather
@@ -16,10 +17,26 @@ from graphc.ops.reduction import Reduce
 from graphc.ops.sampling import Random
 from graphc.scalar import CountedScalars
 
-__all__ = ["MAPPED", "PRODUCTS", "Space", "cone", "index_space", "is_fold", "operation_count"]
+__all__ = ["MAPPED", "PRODUCTS", "Space", "cone", "index_space", "is_fold", "is_mapped", "operation_count"]
 
 MAPPED = (Elementwise, Random, Gather, BroadcastInDim, Reshape, Reverse, Slice, Transpose)
 """Ops whose elements can be computed one by one, anywhere."""
+
+_WIDE = 8
+
+
+def is_mapped(node: Node) -> bool:
+    """True if a node's elements can be computed one by one, anywhere, without much ado.
+
+    A padding counts if it leaves the innermost axis alone and that is long: lanes then read neighbours.
+    """
+    if not isinstance(node.op, Pad):
+        return isinstance(node.op, MAPPED)
+    if not node.type.rank or node.op.low[-1] or node.op.high[-1] or node.op.interior[-1]:
+        return False
+    inner, operand = node.type.shape[-1], node.inputs[0].type
+    return isinstance(inner, int) and inner >= _WIDE and operand.elements != 0
+
 
 PRODUCTS = (DotGeneral, ConvGeneral)
 """Ops whose elements are sums of products, computed by contractions."""

@@ -8,6 +8,7 @@ from graphc.dims import Shape, Size, multiply
 from graphc.dtypes import INT64
 from graphc.node import Node
 from graphc.op import Elementwise
+from graphc.ops.assembly import Pad
 from graphc.ops.indexing import Gather
 from graphc.ops.leaves import Constant, DimSize, Input, Iota, State
 from graphc.ops.movement import BroadcastInDim, Reshape, Reverse, Slice, Transpose
@@ -114,6 +115,8 @@ class Resolver:
             return [(source, place) for source in node.inputs]
         if isinstance(op, Random):
             return [(source, ()) for source in node.inputs]
+        if isinstance(op, Pad):
+            return [(node.inputs[0], self._padded(node, place)[0]), (node.inputs[1], ())]
         if isinstance(op, Gather):
             return [(node.inputs[1], place[op.axis : op.axis + node.inputs[1].type.rank])]
         return [(node.inputs[0], self._moved(node, place))]
@@ -171,7 +174,30 @@ class Resolver:
             return op.element(s, s.position(linear(place, node.type.shape)), *known)
         if isinstance(op, Gather):
             return self._gathered(node, place, known[0])
+        if isinstance(op, Pad):
+            inside = self._padded(node, place)[1]
+            return known[0] if inside is None else s.select(inside, *known)
         return known[0]
+
+    def _padded(self, node: Node, place: Place) -> tuple[Place, Term | None]:
+        """The place in the operand of a padding, or its first element, and whether there is an element."""
+        s, op, inside = self.builder, node.op, None
+        assert isinstance(op, Pad)
+        moved: list[Index] = []
+        for axis, (index, size) in enumerate(zip(place, node.inputs[0].type.shape, strict=True)):
+            low, step = op.low[axis], op.interior[axis] + 1
+            if low == op.high[axis] == 0 and step == 1:
+                moved.append(index)
+                continue
+            zero, count = s.constant(0, INT64), s.constant(step, INT64)
+            offset = s.position(index.plus(Index.constant(-low)))
+            number = offset if step == 1 else s.floor_divide(offset, count)
+            here = s.logical_and(s.less_equal(zero, number), s.less(number, s.position(Index.constant(size))))
+            if step != 1:
+                here = s.logical_and(here, s.equal(s.multiply(number, count), offset))
+            inside = here if inside is None else s.logical_and(inside, here)
+            moved.append(Index(places=((s.select(here, number, zero), 1),)))
+        return tuple(moved), inside
 
     def _gathered(self, node: Node, place: Place, index: Term) -> Term:
         s, op, source = self.builder, node.op, node.inputs[0]

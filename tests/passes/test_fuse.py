@@ -45,6 +45,27 @@ def test_movement_between_elementwise_ops_costs_no_kernel() -> None:
     assert kernel_names(program_of({"z": moved + 1.0})) == ["exp_multiply_add"]
 
 
+def test_padding_of_outer_axes_costs_no_kernel() -> None:
+    x = gc.input("x", shape=("batch", 3, 10))
+    apart = gc.grad(gc.sum(x[:, 1::2] * x[:, 1::2] * x[:, 1::2]), wrt=x)
+    program = program_of({"z": gc.pad(gc.exp(x), [(0, 0), (1, 2), (0, 0)], -1.0) * 2.0, "apart": apart + x})
+    assert all("pad_kernel" != call.kernel.name for call in program.calls)
+    assert len(program.calls) == 2
+    data = np.random.default_rng(0).normal(size=(5, 3, 10)).astype(np.float32)
+    outputs = [gc.pad(gc.exp(x), [(0, 0), (1, 2), (0, 0)], -1.0) * 2.0, apart + x]
+    fused, plain = (gc.function([x], outputs, fuse=fuse)(data) for fuse in (True, False))
+    assert isinstance(fused, list)
+    assert isinstance(plain, list)
+    for one, other, expected in zip(fused, plain, gc.evaluate(outputs, {"x": data}), strict=True):
+        assert same_bits(one, other)
+        np.testing.assert_allclose(one, expected, 1e-6)
+
+
+def test_padding_of_the_innermost_axis_is_put_in_memory() -> None:
+    x = gc.input("x", shape=("batch", 10))
+    assert kernel_names(program_of({"z": gc.pad(x, [(0, 0), (1, 0)]) * 2.0})) == ["pad", "pad", "multiply"]
+
+
 def test_a_cheap_value_with_two_readers_is_computed_twice() -> None:
     product = X * Y
     graph = optimised({"sum": gc.sum(product), "turned": gc.sin(product).T})
@@ -110,6 +131,17 @@ def test_a_kernel_computes_at_most_the_largest_number_of_nodes() -> None:
         value = gc.sin(value) + 1.0
     assert len(program_of({"z": value}).calls) == 1
     assert len(program_of({"z": value}, fuse=Fuse(largest=20)).calls) > 2
+
+
+def test_a_value_computed_from_very_many_stored_ones_is_computed_in_parts() -> None:
+    x = gc.input("x", shape=(3,))
+    rows = [gc.pad(x * float(number), [(number, 0)])[:3] for number in range(80)]
+    total = sum(rows[1:], start=rows[0])
+    feed = np.array([1.0, -2.0, 0.5], np.float32)
+    assert max(len(call.arguments) for call in program_of({"total": total}).calls) <= 34
+    found = gc.function([x], total)(feed)
+    assert isinstance(found, np.ndarray)
+    np.testing.assert_allclose(found, gc.evaluate(total, {"x": feed}), 1e-6)
 
 
 def test_an_operand_of_a_contraction_lies_in_memory() -> None:

@@ -70,36 +70,45 @@ class _TilePrinter(LanePrinter):
         self.vectors = 1 if needed == 1 else 3 if needed == 3 else 2
         self.rows = min((unit.registers - 2 - self.vectors) // self.vectors, _MOST_ROWS) // 2 * 2
         self.axes = [contraction.batch, *contraction.rows, contraction.column]
+        *outer, inner = contraction.rows
+        self.tiled, self.beside = inner, 1
+        """The row axis that tiles go along, and how many rows of the innermost axis they hold at each of its steps."""
+        whole = isinstance(inner.extent, int) and 0 < 2 * inner.extent <= self.rows and inner is not contraction.shared
+        if outer and whole and isinstance(inner.extent, int):
+            self.tiled, self.beside = outer[-1], inner.extent
+            self.rows //= inner.extent
 
     def text(self) -> str:
         shapes: dict[tuple[int, int], None] = {}
         self.walk(shapes)
-        for rows, columns in shapes:
-            self.tile(rows, columns)
+        for steps, columns in shapes:
+            self.tile(steps, columns)
         return self.module()
 
     # A tile.
-    def tile(self, rows: int, columns: int) -> None:
-        """A function that computes ``rows`` x ``columns`` elements of the result from given positions on."""
+    def tile(self, steps: int, columns: int) -> None:
+        """A function that computes ``columns`` elements of the result's rows at ``steps`` from given positions on."""
         c, self.values = self.c, {}
         self.s.known = {}
         places = "".join(f"i64 %at.{axis.name}, " for axis in self.axes)
         buffers = ", ".join(f"ptr noalias %{buffer.name}" for buffer in self.kernel.buffers)
         self.a.lines.append(
-            f"define internal void @tile_{rows}x{columns}({argument_list(self.kernel)}{places}"
+            f"define internal void @tile_{steps}x{columns}({argument_list(self.kernel)}{places}"
             f"ptr %right.start, i64 %right.step, {buffers}) {{"
         )
         self.a.label("start")
         self.counters = {axis.name: f"%at.{axis.name}" for axis in self.axes}
         masks = [self.mask_of(min(self.lanes, columns - start)) for start in range(0, columns, self.lanes)]
         kind = type_of(self.dtype, self.lanes)
-        cells = [[Carried(kind, "zeroinitializer") for _ in masks] for _ in range(rows)]
+        cells = [[Carried(kind, "zeroinitializer") for _ in masks] for _ in range(steps * self.beside)]
         self.depths(c.depths, Carried("ptr", "%right.start"), cells, masks)
-        row, column = c.rows[-1].name, c.column.name
-        first_row, first_column = self.counters[row], self.counters[column]
+        column = c.column.name
+        first_row, first_column = self.counters[self.tiled.name], self.counters[column]
         self.lane_axis = column
         for number, vectors in enumerate(cells):
-            self.counters[row] = self.plus(first_row, str(number))
+            if self.beside > 1:
+                self.counters[c.rows[-1].name] = str(number % self.beside)
+            self.counters[self.tiled.name] = self.plus(first_row, str(number // self.beside))
             for vector, (cell, mask) in enumerate(zip(vectors, masks, strict=True)):
                 self.counters[column] = self.plus(first_column, str(vector * self.lanes))
                 self.values, self.mask = {}, mask
@@ -127,8 +136,12 @@ class _TilePrinter(LanePrinter):
                 self.depths(axes[1:], right, cells, masks)
             return
         self.counters[axis.name] = "0"
-        left, row_step = Carried("ptr", self.start_of(self.c.left)), self.step(self.c.left, self.c.rows[-1])
-        row_offsets = [self.times(str(number), row_step) for number in range(len(cells))]
+        left = Carried("ptr", self.start_of(self.c.left))
+        along, beside = self.step(self.c.left, self.tiled), self.step(self.c.left, self.c.rows[-1])
+        row_offsets = [
+            self.plus(self.times(str(number // self.beside), along), self.times(str(number % self.beside), beside))
+            for number in range(len(cells))
+        ]
         left_step = self.step(self.c.left, axis)
         element = type_of(self.dtype)
         with self.s.block(), self.a.loop("0", extent, carried=[*carried, left, right]):
@@ -229,16 +242,18 @@ class _TilePrinter(LanePrinter):
         right: tuple[str, str],
     ) -> None:
         """Tiles down the rows: the tallest while they fit, then shorter ones."""
-        *outer, inner = self.c.rows
         with ExitStack() as loops:
-            for axis in outer:
-                self.counters[axis.name] = loops.enter_context(self.a.loop(*ranges[axis.name]))
-            row, last = ranges[inner.name]
+            for axis in self.c.rows:
+                if axis is self.c.rows[-1]:
+                    self.counters[axis.name] = "0"
+                elif axis is not self.tiled:
+                    self.counters[axis.name] = loops.enter_context(self.a.loop(*ranges[axis.name]))
+            row, last = ranges[self.tiled.name]
             for height in self._heights(row, last):
                 shapes[height, width] = None
                 blocks = self.quotient(self.a.plus(last, self.a.times(row, "-1")), height)
                 with self.a.loop("0", blocks) as number:
-                    self.counters[inner.name] = self.a.plus(row, self.a.times(number, str(height)))
+                    self.counters[self.tiled.name] = self.a.plus(row, self.a.times(number, str(height)))
                     places = "".join(f"i64 {self.counters[axis.name]}, " for axis in self.axes)
                     passed = "".join(f"i64 {size_argument(name)}, " for name in self.kernel.sizes)
                     buffers = ", ".join(f"ptr %{buffer.name}" for buffer in self.kernel.buffers)

@@ -54,11 +54,13 @@ _override: ContextVar[Origin | None] = ContextVar("graphc_origin", default=None)
 
 
 def user_location() -> Location | None:
-    """The innermost line of the call stack that lies outside graphc."""
+    """The innermost line of the call stack that lies outside graphc, or in a module of it that reads like a user's and
+    says so with ``IS_USER_CODE``."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         module = frame.f_globals.get("__name__", "")
-        if module != "graphc" and not module.startswith("graphc."):
+        inside = module == "graphc" or module.startswith("graphc.")
+        if not inside or frame.f_globals.get("IS_USER_CODE"):
             return Location(frame.f_code.co_filename, frame.f_lineno)
         frame = frame.f_back
     return None

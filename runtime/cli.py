@@ -1,4 +1,4 @@
-"""The command line: graphc train | render | explain | inspect | check | cache."""
+"""The command line: graphc train | render | explain | inspect | check | bench | cache."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ import numpy as np
 from graphc.errors import DeclarationError, GraphcError
 from graphc.frontend.tensor import Tensor
 from graphc.passes.explain import explain
+from graphc.runtime.bench import bench
 from graphc.runtime.cache import default_cache
 from graphc.runtime.checkpoint import read_checkpoint
+from graphc.runtime.executor import default_threads, thread_count
 from graphc.runtime.render import STAGES, render
 from graphc.runtime.runs import RunFolder, train_run
 from graphc.runtime.tasks import BUILT_IN, Task, load_task, task_options
@@ -30,7 +32,9 @@ _EXAMPLES = """examples:
   graphc train digits --resume runs/digits     go on where a run stopped, with the same bits
   graphc render digits --stage kernels -o step.svg
   graphc explain digits digits/dense/weight    how a gradient comes about
+  graphc bench digits --batch-size 64          how long a training step takes
 """
+_SIDE_BY_SIDE = "Side by side with numpy, PyTorch and JAX: benchmarks/run.py in graphc's repository."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -76,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
         "--check-finite", action="store_true", help="stop at the first NaN and name the line that made it"
     )
     train.add_argument("--no-pictures", action="store_true", help="leave out the graph pictures")
+    train.add_argument("--trace", type=Path, metavar="FILE", help="write when each kernel of a step ran (JSON)")
 
     draw = command("render", _render, "draw a task's graph")
     _add_task(draw)
@@ -89,19 +94,34 @@ def _parser() -> argparse.ArgumentParser:
 
     command("inspect", _inspect, "list a checkpoint").add_argument("checkpoint", type=Path)
     _add_task(command("check", _check, "compare passes and kernels with the reference interpreter"))
+    timing = command("bench", _bench, "time the training step of a task")
+    _add_task(timing, default="digits")
+    timing.add_argument("--steps", type=int, default=1000, metavar="N", help="steps to time (default: %(default)s)")
+    timing.add_argument("--batch-size", type=int, metavar="N", help="samples a step (default: the task's)")
+    timing.add_argument("--json", type=Path, metavar="FILE", help="write the figures to a file too")
+
     cache = command("cache", _cache, "show or clear the cache of compiled kernels")
     cache.add_argument("action", nargs="?", choices=("show", "clear"), default="show")
     return parser
 
 
-def _add_task(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("task", help=f"{', '.join(BUILT_IN)}, or a Python file with a function task()")
+def _add_task(parser: argparse.ArgumentParser, default: str | None = None) -> None:
+    summary = f"{', '.join(BUILT_IN)}, or a Python file with a function task()"
+    if default is None:
+        parser.add_argument("task", help=summary)
+    else:
+        parser.add_argument("task", nargs="?", default=default, help=f"{summary} (default: %(default)s)")
     parser.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", help="options of the task")
     parser.add_argument("--seed", type=int, help="of initial values, dropout and the order of samples (default 0)")
     parser.add_argument("--threads", type=int, help="threads (default: $GRAPHC_NUM_THREADS or all processors)")
 
 
 def _load(options: argparse.Namespace) -> Task:
+    return load_task(options.task, _chosen(options))
+
+
+def _chosen(options: argparse.Namespace) -> dict[str, object]:
+    """The options of the task that the command line gives."""
     known = task_options(options.task)
     chosen: dict[str, object] = {}
     for item in options.set:
@@ -115,7 +135,7 @@ def _load(options: argparse.Namespace) -> Task:
             raise DeclarationError(f"task {options.task!r} has no option {name!r}", expected=", ".join(known))
         if given is not None:
             chosen[name] = given
-    return load_task(options.task, chosen)
+    return chosen
 
 
 def _value(text: str) -> object:
@@ -141,6 +161,7 @@ def _train(options: argparse.Namespace) -> int:
         checkpoint_every=options.checkpoint_every,
         check_finite=options.check_finite,
         pictures=not options.no_pictures,
+        trace=options.trace,
         started=started,
     )
 
@@ -179,8 +200,18 @@ def _inspect(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> int:
     """Evaluate the graph before and after each pass, and the compiled step, on a batch of the task's data."""
     task = _load(options)
-    batch = {name: np.asarray(value)[: task.batch_size] for name, value in task.train.items()}
-    print("\n".join(task.model.check(batch)))
+    print("\n".join(task.model.check(task.first_batch(task.batch_size))))
+    return 0
+
+
+def _bench(options: argparse.Namespace) -> int:
+    """Time a task's training step in fresh processes: microseconds a step on one thread and on all, seconds to the
+    first step with and without compiled kernels in the cache, and the memory it takes."""
+    threads = sorted({1, default_threads()}) if options.threads is None else [thread_count(options.threads)]
+    result = bench(options.task, _chosen(options), threads, options.steps, options.batch_size)
+    print(f"{result}\n\n{_SIDE_BY_SIDE}")
+    if options.json is not None:
+        options.json.write_text(result.as_json(), "utf-8")
     return 0
 
 

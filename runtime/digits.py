@@ -18,6 +18,9 @@ from graphc.scalar import Array
 
 __all__ = ["load_digits", "task"]
 
+IS_USER_CODE = True
+"""Messages and pictures show the lines of this file, as they show those of a user's own."""
+
 
 def load_digits() -> tuple[dict[str, Array], dict[str, Array]]:
     """Training and test data: images [n, 8, 8] between 0 and 1, labels [n]; MissingPackageError without

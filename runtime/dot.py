@@ -117,6 +117,6 @@ def run_dot(program: str, source: str, kind: str, limit: float = TIME_LIMIT) -> 
     except OSError as error:
         return f"dot could not be started: {error}"
     if done.returncode != 0 or not done.stdout:
-        said = done.stderr.decode(errors="replace").strip()[:200]
+        said = " ".join(done.stderr.decode(errors="replace").split())[:200]
         return f"dot failed: {said or f'it ended with status {done.returncode} and no picture'}"
     return done.stdout

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 
 from graphc.dims import evaluate
-from graphc.errors import FeedError
+from graphc.errors import CompilationError, FeedError
 from graphc.frontend.state import Cell, aligned_empty
 from graphc.node import Node, describe
 from graphc.ops.indexing import CheckRange
@@ -24,6 +25,7 @@ from graphc.passes.threads import Command, plan_commands
 from graphc.passes.tile import print_tile, tiles_apply
 from graphc.passes.vector import print_vector, vectors_apply
 from graphc.runtime.compilation import Task, compile_sources
+from graphc.runtime.drive import MOST_ARGUMENTS
 from graphc.runtime.engine import Engine, host
 from graphc.runtime.executor import executor_for, thread_count
 from graphc.runtime.feeds import Feeder
@@ -59,6 +61,19 @@ def source_for(kernel: Kernel, features: str) -> Source:
     return print_kernel(kernel, CPU)
 
 
+def _check_arguments(program: Program) -> None:
+    for call in program.calls:
+        count = len(call.sizes) + len(call.arguments)
+        if count > MOST_ARGUMENTS:
+            raise CompilationError(
+                f"{call.kernel.name} takes too many sizes and buffers",
+                facts=[("computes", describe(call.nodes[0]))],
+                expected=f"at most {MOST_ARGUMENTS}",
+                got=str(count),
+                way_out="compile with fuse=False",
+            )
+
+
 class Executable:
     """A program that runs: ``run(inputs, sizes)`` computes outputs and updates states.
 
@@ -70,6 +85,7 @@ class Executable:
         self.program = program
         self.cells = dict(cells)
         self.threads = thread_count(threads)
+        _check_arguments(program)
         self.sources: list[Source] = [source_for(call.kernel, host()[1]) for call in program.calls]
         tasks: list[Task] = [
             (source, 2 + len(call.kernel.sizes), tuple(buffer.dtype for buffer in call.kernel.buffers))
@@ -119,6 +135,35 @@ class Executable:
         start, stop = binding.spans[number]
         command = binding.table[start:stop]
         return np.tile(np.concatenate([command, np.array([2, 0, 0], np.int64)]), repeats)
+
+    def marked_step(
+        self, inputs: Mapping[str, Array], sizes: Mapping[str, int], mark: Callable[[int], Sequence[int]]
+    ) -> Array:
+        """A table that runs one step, with a command of the caller's before and after each call.
+
+        mark: the command without its kind, from the number of the place: 2 * call before it, 2 * call + 1 after it. The
+        threads that take part in the call run it.
+        """
+        binding = self._binding(sizes)
+        self._kept = self._connect(binding, inputs)
+        table = binding.table.tolist()
+        numbers: list[int] = []
+        done = 0
+        for call, (start, stop) in binding.spans.items():
+            kind = table[start]
+            numbers += [*table[done:start], kind, *mark(2 * call), *table[start:stop], kind, *mark(2 * call + 1)]
+            done = stop
+        return np.array(numbers + table[done:], np.int64)
+
+    @contextmanager
+    def keeping_states(self) -> Iterator[None]:
+        """What runs inside may change the states; they are put back afterwards."""
+        kept = {node: cell.array.copy() for node, cell in self.cells.items()}
+        try:
+            yield
+        finally:
+            for node, value in kept.items():
+                self.cells[node].set(value)
 
     def run_table(self, table: Array) -> None:
         """Run a table of commands as it is."""

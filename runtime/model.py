@@ -31,6 +31,7 @@ from graphc.runtime.declared import named_nodes
 from graphc.runtime.executable import Executable
 from graphc.runtime.history import History
 from graphc.runtime.report import program_source, report_of
+from graphc.runtime.timeline import write_trace
 from graphc.runtime.training import evaluate_on, fit
 from graphc.scalar import Array
 
@@ -219,9 +220,19 @@ class Model:
     def report(self, feed: Mapping[str, object] | None = None, *, batch: int = 32, timed: bool = True) -> str:
         """The training step in figures: memory, and for each kernel operations, bytes, microseconds and their share.
 
-        feed: a batch to measure with; without it ``batch`` random samples. timed: False leaves the clock out.
+        The rates that a kernel reaches are compared with what this machine can do at best: ``roofline`` is the larger
+        of its shares of the peaks. feed: a batch to measure with; without it ``batch`` random samples. timed: False
+        leaves out times, rates and peaks.
         """
         return report_of(self, feed, batch, timed)
+
+    def trace(self, feed: Mapping[str, object], path: str | os.PathLike[str]) -> None:
+        """Write when each kernel of one training step ran on each thread, for chrome://tracing or ui.perfetto.dev.
+
+        feed: a batch to run the step on; the states are as before afterwards. Each kernel comes with its operations,
+        bytes, the user's lines and what it computes. Raises FeedError before anything is written.
+        """
+        write_trace(self, feed, path)
 
     def source(self, mode: str = "train", target: str = "cpu") -> str:
         """The generated program of a mode as Python source: each kernel with what it computes and for which line.

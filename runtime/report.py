@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from graphc.dims import Dim, Size, evaluate
-from graphc.dtypes import DType
+from graphc.dtypes import FLOAT32, DType
 from graphc.errors import DeclarationError
 from graphc.frontend.state import SEED, STEP
 from graphc.graph import Graph
@@ -20,13 +20,14 @@ from graphc.passes.lower import KernelCall
 from graphc.passes.source import CPU, CUDA, print_function, print_kernel
 from graphc.passes.spaces import cone
 from graphc.runtime.executable import Executable
+from graphc.runtime.peaks import Peaks, peaks_of
 from graphc.scalar import Array
 from graphc.text.printer import number_nodes, print_line
 
 if TYPE_CHECKING:
     from graphc.runtime.model import Model
 
-__all__ = ["profile", "program_source", "report_of"]
+__all__ = ["bytes_of", "contents_of", "flops_of", "profile", "program_source", "report_of"]
 
 _REPEATS = 30
 _TARGETS = {
@@ -41,6 +42,7 @@ def report_of(model: Model, feed: Mapping[str, object] | None, batch: int, timed
     program = executable.program
     arrays, sizes = executable.feeder.prepare(feed or _random_feed(program.graph, batch))
     times = profile(executable, arrays, sizes) if timed else None
+    peaks = peaks_of(executable.threads) if timed else None
     given = ", ".join(f"{name} = {number}" for name, number in sizes.items())
     plan = program.plan
     trained = sum(int(np.prod(parameter.value.shape)) for parameter in model.parameters)
@@ -53,35 +55,51 @@ def report_of(model: Model, feed: Mapping[str, object] | None, batch: int, timed
         f"  arena       {plan.arena_bytes(sizes):,} bytes = {plan.formula}",
         f"  kernels     {len(program.calls)} calls of {kernels} kernels",
         f"  operations  {_total(program.calls, sizes):,} floating point",
+        *([f"  peaks       {peaks}"] if peaks is not None else []),
         "",
-        *_kernel_table(program.calls, sizes, times),
+        *_kernel_table(program.calls, sizes, times, peaks),
     ]
     return "\n".join(lines)
 
 
 def _kernel_table(
-    calls: Sequence[KernelCall], sizes: Mapping[str, int], times: Sequence[float] | None
+    calls: Sequence[KernelCall], sizes: Mapping[str, int], times: Sequence[float] | None, peaks: Peaks | None
 ) -> Iterator[str]:
     names = max(len(call.kernel.name) for call in calls)
-    clock = "        us   share" if times is not None else ""
+    clock = "        us   share  GFLOP/s     GB/s  roofline" if times is not None else ""
     yield f"   #  {'kernel':<{names}}  {'operations':>12}  {'bytes':>12}{clock}"
     whole = sum(times) if times is not None else 1.0
     for number, call in enumerate(calls):
-        moved = sum(evaluate(s.type.elements, sizes) * s.type.dtype.itemsize for s in call.arguments)
-        row = f"  {number + 1:>2}  {call.kernel.name:<{names}}  {_flops(call, sizes):>12,}  {moved:>12,}"
-        if times is not None:
-            row += f"  {times[number] * 1e6:>8.2f}  {times[number] / whole:>5.1%}"
+        flops, moved = flops_of(call, sizes), bytes_of(call, sizes)
+        row = f"  {number + 1:>2}  {call.kernel.name:<{names}}  {flops:>12,}  {moved:>12,}"
+        if times is not None and peaks is not None:
+            seconds = times[number]
+            roofline = peaks.share(flops, moved, seconds, _computes_in(call, sizes))
+            row += f"  {seconds * 1e6:>8.2f}  {seconds / whole:>6.1%}"
+            row += f"  {flops / seconds / 1e9:>7.2f}  {moved / seconds / 1e9:>7.2f}  {roofline:>8.1%}"
         yield row
     if times is not None:
         yield f"      {'sum of the kernels':<{names}}  {'':>12}  {'':>12}  {whole * 1e6:>8.2f}"
 
 
-def _flops(call: KernelCall, sizes: Mapping[str, int]) -> int:
+def flops_of(call: KernelCall, sizes: Mapping[str, int]) -> int:
+    """The floating-point operations of a call."""
     return sum(evaluate(size, sizes) for size in call.flops)
 
 
+def bytes_of(call: KernelCall, sizes: Mapping[str, int]) -> int:
+    """The bytes of a call's arguments, each counted once."""
+    return sum(evaluate(s.type.elements, sizes) * s.type.dtype.itemsize for s in call.arguments)
+
+
+def _computes_in(call: KernelCall, sizes: Mapping[str, int]) -> DType:
+    """The element type of the largest argument of floats."""
+    floats = [storage.type for storage in call.arguments if storage.type.dtype.is_float]
+    return max(floats, key=lambda kind: evaluate(kind.elements, sizes)).dtype if floats else FLOAT32
+
+
 def _total(calls: Sequence[KernelCall], sizes: Mapping[str, int]) -> int:
-    return sum(_flops(call, sizes) for call in calls)
+    return sum(flops_of(call, sizes) for call in calls)
 
 
 def _random_feed(graph: Graph, batch: int) -> dict[str, Array]:
@@ -102,17 +120,15 @@ def _number(size: Size, batch: int) -> int:
 
 def profile(executable: Executable, inputs: Mapping[str, Array], sizes: Mapping[str, int]) -> list[float]:
     """Seconds that each kernel call takes by itself, the fastest of many; the states are put back afterwards."""
-    kept = {node: cell.array.copy() for node, cell in executable.cells.items()}
-    executable.run(inputs, sizes)
     best = [float("inf")] * len(executable.program.calls)
-    for number in range(len(best)):
-        table = executable.one_call(number, inputs, sizes, _REPEATS)
-        for _ in range(10):
-            start = time.perf_counter()
-            executable.run_table(table)
-            best[number] = min(best[number], (time.perf_counter() - start) / _REPEATS)
-    for node, value in kept.items():
-        executable.cells[node].set(value)
+    with executable.keeping_states():
+        executable.run(inputs, sizes)
+        for number in range(len(best)):
+            table = executable.one_call(number, inputs, sizes, _REPEATS)
+            for _ in range(10):
+                start = time.perf_counter()
+                executable.run_table(table)
+                best[number] = min(best[number], (time.perf_counter() - start) / _REPEATS)
     return best
 
 
@@ -121,13 +137,10 @@ def program_source(program: Program, title: str, target: str = "cpu") -> str:
     if target not in _TARGETS:
         raise DeclarationError(f"there is no target {target!r}", expected=", ".join(_TARGETS), got=target)
     dialect, how = _TARGETS[target]
-    names = number_nodes(program.graph)
-    lines = _lines(program.graph)
-    stored = {node for call in program.calls for node in call.nodes}
     parts = [f"# {title}: {len(program.calls)} kernel calls, {how}"]
     functions: dict[tuple[str, DType], None] = {}
     known: dict[str, int] = {}
-    for number, call in enumerate(program.calls, 1):
+    for number, (call, contents) in enumerate(zip(program.calls, contents_of(program), strict=True), 1):
         source = print_kernel(call.kernel, dialect)
         for function in source.functions:
             functions.setdefault(function)
@@ -136,11 +149,20 @@ def program_source(program: Program, title: str, target: str = "cpu") -> str:
             parts.append("\n".join([*header, f"# the same kernel as call {known[source.code]}"]))
             continue
         known[source.code] = number
-        inside = [node for node in reversed(cone(call.nodes, stored)) if node in names]
-        for node in sorted(inside, key=lambda node: int(names[node][1:])):
-            header.append(f"#   {print_line(node, names)}{lines.get(node, '')}")
+        header += [f"#   {text}{f'    {line}' if line else ''}" for text, line in contents]
         parts.append("\n".join([*header, source.code.rstrip()]))
     return "\n\n\n".join([parts[0], *_functions(list(functions)), *parts[1:]]) + "\n"
+
+
+def contents_of(program: Program) -> Iterator[list[tuple[str, str]]]:
+    """For each call its nodes in the text form, each with the user's line, which may be empty."""
+    names = number_nodes(program.graph)
+    lines = _lines(program.graph)
+    stored = {node for call in program.calls for node in call.nodes}
+    for call in program.calls:
+        inside = [node for node in reversed(cone(call.nodes, stored)) if node in names]
+        inside.sort(key=lambda node: int(names[node][1:]))
+        yield [(print_line(node, names), lines.get(node, "")) for node in inside]
 
 
 def _lines(graph: Graph) -> dict[Node, str]:
@@ -151,7 +173,7 @@ def _lines(graph: Graph) -> dict[Node, str]:
         leaf = isinstance(node.op, (Input, State)) and node not in (SEED, STEP)
         if leaf or any(source in own for source in node.inputs):
             own.add(node)
-    return {node: f"    {node.origin.location.short}" for node in own if node.origin.location}
+    return {node: node.origin.location.short for node in own if node.origin.location}
 
 
 def _functions(wanted: list[tuple[str, DType]]) -> list[str]:

@@ -67,10 +67,13 @@ def train_run(
     checkpoint_every: int | None,
     check_finite: bool,
     pictures: bool,
+    trace: Path | None,
     started: float,
 ) -> int:
     """Train a task into a folder and print the result; the exit status is 0, or 130 after Ctrl-C."""
     model = task.model
+    if trace is not None:
+        trace.parent.mkdir(parents=True, exist_ok=True)
     if resume:
         model.load(folder.checkpoint)
         print(f"resuming {folder.path} after epoch {model.position.epoch}, batch {model.position.batch}")
@@ -101,6 +104,9 @@ def train_run(
         for name, value in model.evaluate(task.test).items():
             print(f"test {name} {value:.4f}")
     _leave(task, folder, pictures)
+    if trace is not None:
+        model.trace(task.first_batch(batch_size), trace)
+        print(f"{trace} shows when each kernel of a step ran: open it in ui.perfetto.dev or chrome://tracing")
     print(f"the run is in {folder.path}: {', '.join(sorted(path.name for path in folder.path.iterdir()))}")
     return 130 if history.interrupted else 0
 

@@ -9,8 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from graphc.errors import DeclarationError
 from graphc.runtime.model import Model
+from graphc.scalar import Array
 
 __all__ = ["BUILT_IN", "Task", "load_task", "task_options"]
 
@@ -41,6 +44,10 @@ class Task:
     epochs: int = 10
     batch_size: int = 32
     notes: Mapping[str, str] = field(default_factory=dict)
+
+    def first_batch(self, size: int) -> dict[str, Array]:
+        """The first samples of the training data."""
+        return {name: np.asarray(value)[:size] for name, value in self.train.items()}
 
 
 def _builder(name: str) -> Callable[..., object]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -52,12 +53,19 @@ def usage(capsys: Captured, *arguments: str) -> str:
 @pytest.mark.parametrize(
     ("command", "wanted"),
     [
-        ([], ["train", "render", "explain", "inspect", "check", "cache", "graphc train digits --resume runs/digits"]),
-        (["train"], ["Train a task", "--epochs", "--resume DIR", "--checkpoint-every", "--check-finite", "--threads"]),
+        (
+            [],
+            ["train", "render", "explain", "inspect", "check", "bench", "cache", "graphc train digits --resume runs"],
+        ),
+        (
+            ["train"],
+            ["Train a task", "--epochs", "--resume DIR", "--checkpoint-every", "--check-finite", "--trace FILE"],
+        ),
         (["render"], ["Draw a task's graph", "{declared,backward,optimised,kernels}", "--output"]),
         (["explain"], ["Derive the gradient", "--latex", "digits/dense/weight"]),
         (["inspect"], ["List the states of a checkpoint"]),
         (["check"], ["Evaluate the graph before and after each pass", "--set NAME=VALUE"]),
+        (["bench"], ["Time a task's training step", "--steps N", "--json FILE", "(default: digits)", "--threads"]),
         (["cache"], ["Show where compiled kernels are kept", "{show,clear}"]),
     ],
     ids=lambda value: value[0] if value else "graphc",
@@ -162,6 +170,18 @@ def test_a_run_of_another_model_cannot_be_resumed(capsys: Captured, task: str) -
     text = failure(capsys, "train", task, "--set", "hidden=5", "--resume", "runs/line")
     assert "is a checkpoint of another model; this one is unchanged" in text
     assert "line/dense/bias: the model has f32[5], the file float32[4]" in text
+
+
+def test_a_trace_of_a_step_is_written_after_training(capsys: Captured, task: str) -> None:
+    assert main(["train", task, "--epochs", "1", "--no-pictures", "--trace", "traces/step.json"]) == 0
+    assert "traces/step.json shows when each kernel of a step ran: open it in " in capsys.readouterr().out
+    events = json.loads(Path("traces/step.json").read_text("utf-8"))["traceEvents"]
+    assert events[0]["args"]["name"] == "line: one training step, batch = 16"
+    assert any("line.py:" in event["args"].get("lines", "") for event in events)
+
+
+def test_a_trace_that_cannot_be_written_is_refused_before_training(capsys: Captured, task: str) -> None:
+    assert failure(capsys, "train", task, "--trace", f"{task}/step.json") == f"{task}: File exists\n"
 
 
 def test_no_epochs_leave_an_untrained_run(capsys: Captured, task: str) -> None:

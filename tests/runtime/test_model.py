@@ -12,6 +12,7 @@ import pytest
 import graphc as gc
 from graphc import layers, losses, optimizers
 from graphc.errors import DeclarationError, FeedError, GradientError, VerificationError
+from graphc.runtime.peaks import peaks_of
 from graphc.scalar import Array
 from tests.harness import same_bits
 from tests.runtime.networks import digits_data, digits_model
@@ -234,7 +235,37 @@ def test_the_report_counts_memory_and_operations_of_each_kernel() -> None:
     assert [row.split()[1] for row in rows] == [call.kernel.name for call in calls]
     matmul = next(row for row in rows if row.split()[1] == "matmul_kernel")
     assert matmul.split()[2] == f"{2 * 6 * 64 * 16:,}"
-    assert " us " not in report
+    assert not any(word in report for word in (" us ", "share", "GFLOP/s", "GB/s", "roofline", "peaks"))
+
+
+def test_the_timed_report_compares_each_kernel_with_the_machine() -> None:
+    model = digits_model()
+    lines = model.report(SMALL).splitlines()
+    assert f"  peaks       {peaks_of(2)}" in lines
+    title = next(number for number, line in enumerate(lines) if line.startswith("   #  kernel"))
+    assert lines[title].split()[2:] == ["operations", "bytes", "us", "share", "GFLOP/s", "GB/s", "roofline"]
+    calls = model.executable().program.calls
+    rows = lines[title + 1 : title + 1 + len(calls)]
+    assert {len(row) for row in rows} == {len(lines[title])}
+    shares = []
+    for row, call in zip(rows, calls, strict=True):
+        number, name, operations, moved, microseconds, share, compute, bandwidth, roofline = row.split()
+        assert name == call.kernel.name
+        time = float(microseconds)
+        for count, rate in ((operations, float(compute)), (moved, float(bandwidth))):
+            rounding = 5.1 * (time + rate) + 0.1
+            assert int(count.replace(",", "")) == pytest.approx(rate * time * 1e3, abs=rounding), number
+        assert float(roofline.removesuffix("%")) >= 0.0
+        shares.append(float(share.removesuffix("%")))
+    assert sum(shares) == pytest.approx(100.0, abs=0.05 * len(rows))
+    assert lines[-1].split()[:4] == ["sum", "of", "the", "kernels"]
+
+
+def test_a_kernel_without_floats_is_in_the_report_too() -> None:
+    count = gc.input("count", shape=("batch",), dtype="int64")
+    x, slope = line()
+    model = gc.compile((slope * x).sum(), optimizers.SGD(1.0), metrics={"largest": gc.max(count)})
+    assert "roofline" in model.report({"x": [1.0, 2.0], "count": [3, 4]})
 
 
 def test_measuring_leaves_the_states_as_they_were() -> None:

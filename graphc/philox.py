@@ -66,20 +66,15 @@ def philox(s: Scalars[T], counter: Words[T], key: tuple[T, T]) -> Words[T]:
     return c0, c1, c2, c3
 
 
-def _words(s: Scalars[T], element: T, per_counter: int, key: T, seed: T, step: T) -> Words[T]:
-    """The four words of the counter that an element's bits come from; per_counter elements share 16 counters."""
-    group = s.shift_right(element, per_counter.bit_length() - 1)
-    lane = s.bit_and(element, s.constant(15, INT64))
+def _words(s: Scalars[T], element: T, size: int, key: T, seed: T, step: T) -> tuple[Words[T], T]:
+    """The four words of the counter that an element's bits come from, and which word, or pair of words, it takes; a
+    block of ``size`` elements shares 16 counters."""
+    group, lane, slot = s.in_blocks(element, size)
     position = s.bitcast(s.add(s.shift_left(group, 4), lane), UINT64)
     moment = s.bitcast(step, UINT64)
     secret = s.bit_xor(s.bitcast(seed, UINT64), key)
     counter = (_low_word(s, position), _high_word(s, position), _low_word(s, moment), _high_word(s, moment))
-    return philox(s, counter, (_low_word(s, secret), _high_word(s, secret)))
-
-
-def _slot(s: Scalars[T], element: T, count: int) -> T:
-    """Which word, or pair of words, of its counter an element takes: (element // 16) % count, as int32."""
-    return s.convert(s.bit_and(s.shift_right(element, 4), s.constant(count - 1, INT64)), INT32)
+    return philox(s, counter, (_low_word(s, secret), _high_word(s, secret))), slot
 
 
 def _choose(s: Scalars[T], slot: T, options: tuple[T, ...]) -> T:
@@ -104,21 +99,19 @@ def _unit_float64(s: Scalars[T], high: T, low: T) -> T:
 
 def uniform32(s: Scalars[T], element: T, key: T, seed: T, step: T) -> T:
     """A float32 in [0, 1), a multiple of 2**-24. element, seed, step: int64; key: uint64."""
-    words = _words(s, element, 64, key, seed, step)
-    return _unit_float32(s, _choose(s, _slot(s, element, 4), words))
+    words, slot = _words(s, element, 64, key, seed, step)
+    return _unit_float32(s, _choose(s, slot, words))
 
 
 def uniform64(s: Scalars[T], element: T, key: T, seed: T, step: T) -> T:
     """A float64 in [0, 1), a multiple of 2**-53. element, seed, step: int64; key: uint64."""
-    w0, w1, w2, w3 = _words(s, element, 32, key, seed, step)
-    slot = _slot(s, element, 2)
+    (w0, w1, w2, w3), slot = _words(s, element, 32, key, seed, step)
     return _unit_float64(s, _choose(s, slot, (w0, w2)), _choose(s, slot, (w1, w3)))
 
 
 def normal32(s: Scalars[T], element: T, key: T, seed: T, step: T) -> T:
     """A standard normal float32: words 0 and 1 of a counter give two numbers, words 2 and 3 two more."""
-    w0, w1, w2, w3 = _words(s, element, 64, key, seed, step)
-    slot = _slot(s, element, 4)
+    (w0, w1, w2, w3), slot = _words(s, element, 64, key, seed, step)
     first = s.less(slot, s.constant(2, INT32))
     u = _unit_float32(s, s.select(first, w0, w2))
     return _box_muller(s, u, _unit_float32(s, s.select(first, w1, w3)), slot)
@@ -126,8 +119,8 @@ def normal32(s: Scalars[T], element: T, key: T, seed: T, step: T) -> T:
 
 def normal64(s: Scalars[T], element: T, key: T, seed: T, step: T) -> T:
     """A standard normal float64: the four words of a counter give u and v of two numbers."""
-    w0, w1, w2, w3 = _words(s, element, 32, key, seed, step)
-    return _box_muller(s, _unit_float64(s, w0, w1), _unit_float64(s, w2, w3), _slot(s, element, 2))
+    (w0, w1, w2, w3), slot = _words(s, element, 32, key, seed, step)
+    return _box_muller(s, _unit_float64(s, w0, w1), _unit_float64(s, w2, w3), slot)
 
 
 def _box_muller(s: Scalars[T], u: T, v: T, slot: T) -> T:

@@ -22,7 +22,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from graphc.dtypes import BOOL, DTYPES, FLOAT64, INT32, UINT32, UINT64, DType
+from graphc.dtypes import BOOL, DTYPES, FLOAT64, INT32, INT64, UINT32, UINT64, DType
 
 __all__ = ["CountedScalars", "NumpyScalars", "Scalars", "Table", "fma_in_double", "register_function"]
 
@@ -70,6 +70,13 @@ class Scalars(ABC, Generic[T]):
         """Apply a named function; expands its body unless a handler knows better."""
         result: T = _BODIES[name](self, *args)
         return result
+
+    def in_blocks(self, element: T, size: int) -> tuple[T, T, T]:
+        """Where an int64 element lies among blocks of ``size`` elements in rows of 16: the block and the place in its
+        row, int64, and the row, int32."""
+        rows = self.constant(size // 16 - 1, INT64)
+        block, lane = self.shift_right(element, size.bit_length() - 1), self.bit_and(element, self.constant(15, INT64))
+        return block, lane, self.convert(self.bit_and(self.shift_right(element, 4), rows), INT32)
 
     def like(self, value: float, x: T) -> T:
         """A number of the same element type as x."""

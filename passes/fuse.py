@@ -19,12 +19,16 @@ from graphc.ops.indexing import CheckRange, Gather, ScatterAdd
 from graphc.ops.leaves import Constant, Input, Leaf, State
 from graphc.ops.movement import BroadcastInDim, Reshape
 from graphc.ops.reduction import ArgMax, Reduce
+from graphc.ops.sampling import Random
 from graphc.passes.merge import merge_groups
 from graphc.passes.spaces import PRODUCTS, Space, cone, index_space, is_fold, is_mapped, operation_count
 from graphc.passes.terms import Index
 from graphc.passes.views import base_of, is_inline_leaf, reshape_place
 
 __all__ = ["Fuse", "Fusion", "Group"]
+
+_RANDOM = 60
+"""What a random number costs, in operations: about ten rounds of two wide products each."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,8 @@ class _StoreDecision:
         self.store_unfit_folds(node)
         self.store_crowd(node)
         inner = [source for source in node.inputs if source in self.cost and source not in self.stored]
-        self.cost[node] = operation_count(node) + sum(self.cost[source] for source in inner)
+        own = _RANDOM if isinstance(node.op, Random) else operation_count(node)
+        self.cost[node] = own + sum(self.cost[source] for source in inner)
         self.weight[node] = 1 + sum(self.weight[source] for source in inner)
         if isinstance(node.op, Reshape) and node not in self.roots and base_of(node, self.stored) is not None:
             return  # the same memory under another shape

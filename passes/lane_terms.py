@@ -234,6 +234,21 @@ class LanePrinter:
         with self.block(), self.a.loop(whole, stop, self.lanes, carried) as counter:
             self.lanes_once(axis, counter, self.a.emit(f"sub i64 {stop}, {counter}"), body)
 
+    def over_blocks(self, axis: Axis, start: str, stop: str, body: Callable[[], None]) -> None:
+        """A loop over an axis, 64 positions at a time in rows of 16 that share what is alike; then over the rest. It
+        starts at a multiple of 64."""
+        count = self.a.plus(stop, self.a.times(start, "-1"))
+        whole = self.a.plus(start, self.a.emit(f"and i64 {count}, -64"))
+        with self.block(), self.a.loop(start, whole, 64) as block:
+            before = self.values
+            for row in range(64 // self.lanes):
+                self.values = dict(before)
+                counter = self.plus(block, str(row * self.lanes))
+                positions = self.s.counting(Lanes(counter, INT64), Lanes("1", INT64))
+                self.s.rows[positions.text] = block, row
+                self.in_lanes(axis, counter, None, body)
+        self.over_lanes(axis, whole, stop, body)
+
     def lanes_loop(
         self, axis: Axis, start: str, stop: str, body: Callable[[], None], carried: Sequence[Carried]
     ) -> None:

@@ -90,6 +90,8 @@ class LaneScalars(Scalars[Lanes]):
         self.scales = scales
         self.known: dict[str, str] = {}
         """Values by the text that computes them, of the present block and those around it."""
+        self.rows: dict[str, tuple[str, int]] = {}
+        """Vectors of positions by their text: where their block of 64 starts, and the row of 16 that they are in it."""
         self.declarations: dict[str, None] = {}
         self.tables: dict[str, str] = {}
 
@@ -130,6 +132,17 @@ class LaneScalars(Scalars[Lanes]):
         lanes = Lanes(f"<{places}>", first.dtype, self.lanes)
         scaled = lanes if step.text == "1" else self.multiply(lanes, step)
         return scaled if first.text == "0" else self.add(scaled, first)
+
+    def in_blocks(self, element: Lanes, size: int) -> tuple[Lanes, Lanes, Lanes]:
+        """As for all scalars, but without computing what a loop over whole blocks knows."""
+        if element.text not in self.rows:
+            return super().in_blocks(element, size)
+        start, row = self.rows[element.text]
+        block = self.shift_right(Lanes(start, INT64), size.bit_length() - 1)
+        if row * 16 >= size:
+            block = self.add(block, self.constant(row * 16 // size, INT64))
+        places = self.counting(self.constant(0, INT64), self.constant(1, INT64))
+        return block, places, self.constant(row % (size // 16), INT32)
 
     # The protocol.
     def dtype(self, x: Lanes) -> DType:

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 
 from graphc.dims import Dim, Shape, Size, multiply, symbols_of
 from graphc.node import Node
+from graphc.ops.movement import Transpose
 from graphc.ops.reduction import Reduce
 from graphc.passes.axes import AxisPlan, plan_axes, substitute
 from graphc.passes.loops import (
+    LANES,
     Axis,
     Buffer,
     ColumnFold,
@@ -31,8 +33,9 @@ from graphc.passes.views import Place, Resolver, base_of, linear
 
 __all__ = ["KernelCall", "KernelWriter", "full_place", "loops_around", "lower_fold", "lower_map"]
 
-GRANULE = 16
-"""Threads take multiples of this many elements of a flat loop, so that they do not share cache lines."""
+GRANULE = 64
+"""Threads take multiples of this many elements of a flat loop: they do not share cache lines, nor blocks of random
+numbers."""
 
 _CALLED = {"dot_general": "matmul", "conv_general": "convolution"}
 _SILENT = {"broadcast_in_dim", "reshape", "transpose", "slice", "reverse", "cast", "iota", "check_range", "dim_size"}
@@ -184,7 +187,7 @@ def loops_around(axes: Sequence[Axis], body: Sequence[Statement]) -> tuple[tuple
 
 def lower_map(writer: KernelWriter, roots: Sequence[Node]) -> KernelCall:
     """A kernel that computes each element of its roots, all of one shape, by itself."""
-    axes, place = full_place(roots[0].type.shape)
+    axes, place = _walk_of(roots[0])
     writer.resolver.inside = set(roots)
     values = [writer.resolver.term(root, place) for root in roots]
     targets = [writer.write(writer.storage[root]) for root in roots]
@@ -197,6 +200,24 @@ def lower_map(writer: KernelWriter, roots: Sequence[Node]) -> KernelCall:
     ]
     body, sizes = loops_around(plan.axes, stores)
     return writer.call(roots, body, sizes, split=bool(plan.axes))
+
+
+def _walk_of(root: Node) -> tuple[tuple[Axis, ...], Place]:
+    """The axes of a root in the order of the loops, and the place that they name.
+
+    A transposition walks down blocks of as many columns as a vector has lanes: the lines of the operand that one row
+    of a block takes a number from are those of the next row too.
+    """
+    axes, place = full_place(root.type.shape)
+    if not axes or not isinstance(root.op, Transpose) or root.op.axes[-1] == len(axes) - 1:
+        return axes, place
+    *outer, last = axes
+    if not isinstance(last.extent, int) or last.extent % LANES or last.extent == LANES:
+        return axes, place
+    still = next(number for number, axis in enumerate(root.op.axes) if axis != number)
+    block, lane = Axis("block", last.extent // LANES), Axis(last.name, LANES)
+    column = Index.axis(block.name).times(LANES).plus(Index.axis(lane.name))
+    return (*outer[:still], block, *outer[still:], lane), (*place[:-1], column)
 
 
 def lower_fold(writer: KernelWriter, roots: Sequence[Node]) -> KernelCall:

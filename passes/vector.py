@@ -32,6 +32,8 @@ from graphc.passes.loops import (
     terms_of,
 )
 from graphc.passes.source import Source
+from graphc.passes.terms import Index, Term, walk_terms
+from graphc.philox import RANDOM
 
 __all__ = ["print_vector", "vectors_apply"]
 
@@ -53,6 +55,12 @@ def _applies(statement: Statement) -> bool:
         stores = [*statement.stores, *_stores(statement.body)]
         return all(_separate(store, statement.column.name) for store in stores)
     return True
+
+
+def _draws_in_order(terms: Sequence[Term], axis: str) -> bool:
+    """True if random numbers are drawn, each at the position along an axis."""
+    drawn = [term.args[0] for term in walk_terms(terms) if term.kind == "call" and term.name in RANDOM]
+    return bool(drawn) and all(element.index == Index.axis(axis) for element in drawn)
 
 
 def _stores(body: Sequence[Statement]) -> list[Store]:
@@ -107,7 +115,8 @@ class _VectorPrinter(LanePrinter):
         extent = self.a.size(loop.axis.extent)
         start, stop = self.a.share(extent, loop.axis.granule) if top else ("0", extent)
         if all(isinstance(statement, Store) for statement in loop.body):
-            self.over_lanes(loop.axis, start, stop, lambda: self.statements(loop.body))
+            over = self.over_blocks if _draws_in_order(terms, loop.axis.name) else self.over_lanes
+            over(loop.axis, start, stop, lambda: self.statements(loop.body))
         else:
             with self.over(loop.axis, start, stop):
                 self.statements(loop.body)

@@ -33,8 +33,8 @@ _NUMBA_TYPES: dict[str, Any] = {
 
 
 def first_of(extent: int, part: int, parts: int) -> int:
-    """The first element that a part of a flat loop computes: a multiple of 16, or the end."""
-    return min(extent, (extent + 15) // 16 * part // parts * 16)
+    """The first element that a part of a flat loop computes: a multiple of 64, or the end."""
+    return min(extent, (extent + 63) // 64 * part // parts * 64)
 
 
 @cache

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 import graphc as gc
 from graphc.ops.sampling import RandomNormal, RandomUniform
-from graphc.philox import philox, stream_key
+from graphc.philox import RANDOM, philox, stream_key
 from graphc.scalar import NumpyScalars
 from graphc.tensor_type import tensor_type
+from tests.harness import same_bits
 
 S = NumpyScalars()
 ONES = 0xFFFFFFFF
@@ -89,6 +91,23 @@ def test_compiled_and_interpreted_numbers_are_the_same() -> None:
     compiled = gc.function([], noise)()
     assert isinstance(compiled, np.ndarray)
     assert compiled.tobytes() == gc.evaluate(noise).tobytes()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("draw", [gc.random.uniform, gc.random.normal])
+def test_blocks_of_the_stream_are_shared_by_threads_as_specified(draw: Callable[..., gc.Tensor], dtype: str) -> None:
+    x = gc.input("x", shape=("n",), dtype=dtype)
+    numbers = [
+        gc.function([x], draw(x.shape, dtype=dtype, name="blocks") + x * 0.0, seed=3, threads=threads)
+        for threads in (1, 2, 3)
+    ]
+    body, _ = RANDOM[f"{draw.__name__}{dtype[-2:]}"]
+    for step, count in enumerate((0, 1, 63, 64, 65, 200, 30_000)):
+        one, *others = (np.asarray(function(np.zeros(count, dtype))) for function in numbers)
+        assert all(same_bits(one, other) for other in others)
+        key = np.asarray(stream_key("blocks"), np.uint64)
+        expected = body(S, np.arange(count), key, np.asarray(3), np.asarray(step))
+        np.testing.assert_allclose(one, np.asarray(expected), 1e-5, 1e-6)
 
 
 def test_each_call_of_a_function_draws_new_numbers_and_a_seed_repeats_them() -> None:

@@ -144,6 +144,13 @@ def test_a_value_computed_from_very_many_stored_ones_is_computed_in_parts() -> N
     np.testing.assert_allclose(found, gc.evaluate(total, {"x": feed}), 1e-6)
 
 
+def test_random_numbers_that_two_kernels_need_are_computed_once() -> None:
+    noise = gc.random.uniform((40, 8), name="noise")
+    program = program_of({"rows": gc.sum(noise, axis=1), "columns": gc.sum(noise, axis=0)})
+    readers = [call for call in program.calls if "state seed" in arguments(call)]
+    assert len(readers) == 1
+
+
 def test_an_operand_of_a_contraction_lies_in_memory() -> None:
     program = program_of({"z": gc.exp(gc.sin(X) @ gc.input("w", shape=(8, 3)))})
     assert kernel_names(program) == ["sin", "matmul_exp"]

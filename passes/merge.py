@@ -18,6 +18,8 @@ from graphc.passes.spaces import PRODUCTS, cone, index_space, is_fold, operation
 __all__ = ["merge_groups", "reads_in_place"]
 
 _MOST_BUFFERS = 24
+_CACHED = 1 << 20
+"""The most bytes of a product that is finished at once: tiles walk over larger ones in steps that memory dislikes."""
 _CHEAP = 28
 """Floating-point operations on each element of a product before it is stored."""
 
@@ -127,6 +129,8 @@ class _Merger:
         repeated for every element of a register tile."""
         product, space = self.product.get(first), self.space[second]
         if product is None or second in self.product or space is None or space[1]:
+            return False
+        if isinstance(product.type.elements, int) and product.type.elements * product.type.dtype.itemsize > _CACHED:
             return False
         inside = set(cone([*self.members[first], *self.members[second]], self.stored)) - {product}
         return (

@@ -199,6 +199,13 @@ def test_an_update_in_place_finishes_the_product_that_is_its_gradient() -> None:
     assert arguments(program.calls[0]) == ["input x", "input y", "state weight"]
 
 
+def test_the_update_of_a_weight_that_no_cache_holds_stays_apart() -> None:
+    x, y = gc.input("x", shape=("batch", 1024)), gc.input("y", shape=("batch", 512))
+    weight = gc.parameter((1024, 512), name="weight")
+    program = program_of({}, {weight: weight - 0.1 * (x.T @ y)})
+    assert kernel_names(program) == ["matmul", "multiply_subtract"]
+
+
 def test_a_weight_that_a_product_reads_is_not_overwritten_by_it() -> None:
     weight = gc.parameter((8, 8), "ones", name="weight")
     step = gc.function([], [], {weight: weight - 0.5 * (weight @ weight)})

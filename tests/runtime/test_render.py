@@ -259,6 +259,16 @@ def test_the_own_layout_is_drawn_when_dot_fails(
     assert (tmp_path / "graph.svg").read_text("utf-8") == rendering.svg
 
 
+def test_dot_is_asked_again_where_it_stumbles_over_ranks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = 'case "$(/bin/cat)" in *constraint=false*) echo "trouble in init_rank" >&2; exit 1;; esac; echo "<svg/>"'
+    fake_dot(tmp_path, monkeypatch, script)
+    slope = gc.parameter((), name="slope")
+    model = gc.compile((slope * gc.input("x", shape=("batch",))).sum(), optimizers.SGD(0.1))
+    rendering = gc.render(model)
+    assert "constraint=false" in rendering.dot
+    assert (rendering.engine, rendering.svg) == ("dot", "<svg/>\n")
+
+
 def test_a_dot_that_cannot_be_started_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_dot(tmp_path, monkeypatch, "")
     (tmp_path / "dot").write_bytes(b"\x7fELF no program")

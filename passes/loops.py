@@ -131,7 +131,8 @@ class Contraction:
     """Sums of products: for each batch index, row and column the sum over the depths of left * right, then the stores.
 
     rows, depths: axes, the innermost last. left: a load that does not depend on the column; right: one that does not
-    depend on rows. result: the variable of the sum, which the stores use.
+    depend on rows. result: the variable of the sum, which the stores use. by_columns: whether threads share the
+    columns, each taking its part of a large right operand.
     """
 
     batch: Axis
@@ -142,10 +143,13 @@ class Contraction:
     right: Term
     result: str
     stores: tuple[Store, ...]
+    by_columns: bool = False
 
     @property
     def shared(self) -> Axis:
-        """The axis that threads share: the batch, or a row axis that is long enough."""
+        """The axis that threads share: the columns, the batch, or a row axis that is long enough."""
+        if self.by_columns:
+            return self.column
         if self.batch.extent != 1:
             return self.batch
         long = (axis for axis in self.rows if not isinstance(axis.extent, int) or axis.extent >= _LONG)

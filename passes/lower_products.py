@@ -4,7 +4,7 @@ what is computed from each element before it is stored.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from graphc.dims import Dim, Size, multiply, product
@@ -22,6 +22,8 @@ from graphc.passes.views import linear
 __all__ = ["lower_products"]
 
 
+_WIDE = 256
+_LARGE = 1 << 20
 _KINDS = ("batch", "row", "column", "depth")
 
 
@@ -68,6 +70,7 @@ def lower_products(writer: KernelWriter, roots: Sequence[Node]) -> KernelCall:
         target = target.plus(Index.axis("n"))
         assert right.index is not None
         right = builder.load(right.name, right.index.plus(Index.axis("n")), dtype)
+    by_columns = _reads_much(node, groups)
     sizes: dict[str, Size] = {}
     for kind, symbol, spare in (("row", "$rows", "m"), ("depth", "$depth", "z")):
         first, *others = groups[kind] or [Axis(spare, 1)]
@@ -91,10 +94,21 @@ def lower_products(writer: KernelWriter, roots: Sequence[Node]) -> KernelCall:
         tuple(
             Store(writer.write(writer.storage[root]), target, value) for root, value in zip(roots, values, strict=True)
         ),
+        by_columns,
     )
     work = multiply(2, product(item.extent for item in named.values()))
     flops = (*((work,) if work != 0 else ()), *count_flops(roots, writer.stored))
     return writer.call(roots, [contraction], sizes, flops=flops)
+
+
+def _reads_much(node: Node, groups: Mapping[str, Sequence[Axis]]) -> bool:
+    """True if the right operand is more than a cache holds, as a large weight is, and the rows are those of a batch."""
+    right = node.inputs[1].type
+    if groups["batch"] or len(groups["row"]) != 1 or not isinstance(groups["row"][0].extent, Dim):
+        return False
+    columns = groups["column"][0].extent
+    wide = isinstance(columns, int) and columns >= _WIDE
+    return wide and isinstance(right.elements, int) and right.elements * right.dtype.itemsize >= _LARGE
 
 
 def _ranges(node: Node) -> Iterator[_Range]:

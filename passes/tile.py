@@ -174,21 +174,26 @@ class _TilePrinter(LanePrinter):
         self.a.lines.append(kernel_header(self.kernel))
         self.a.label("entry")
         ranges = {axis.name: ("0", self.a.size(axis.extent)) for axis in (c.batch, *c.rows)}
-        ranges[c.shared.name] = self.a.share(ranges[c.shared.name][1])
         block = self.vectors * self.lanes
         full, tail = divmod(self.columns, block)
+        first, last = "0", str(full + bool(tail))
+        if c.by_columns:
+            first, last = self.a.share(last)
+        else:
+            ranges[c.shared.name] = self.a.share(ranges[c.shared.name][1])
         self.reserve(ranges, block)
         with ExitStack() as loops:
             self.counters[c.batch.name] = "0"
             if c.batch.extent != 1:
                 self.counters[c.batch.name] = loops.enter_context(self.a.loop(*ranges[c.batch.name]))
             if full:
-                with self.a.loop("0", str(full)) as number:
+                with self.a.loop(first, self.a.smaller(last, str(full))) as number:
                     self.counters[c.column.name] = self.a.times(number, str(block))
                     self.rows_of_tiles(shapes, block, ranges, self.pack(block))
             if tail:
-                self.counters[c.column.name] = str(full * block)
-                self.rows_of_tiles(shapes, tail, ranges, self.pack(tail))
+                with self.a.loop(str(full), last):
+                    self.counters[c.column.name] = str(full * block)
+                    self.rows_of_tiles(shapes, tail, ranges, self.pack(tail))
         self.a.do("ret i32 0")
         self.a.lines.append("}")
 

@@ -9,6 +9,7 @@ import pytest
 import graphc as gc
 from graphc.dims import evaluate
 from graphc.passes.lane_terms import VectorUnit
+from graphc.passes.loops import Contraction
 from graphc.passes.lower import KernelCall
 from graphc.passes.tile import print_tile, tiles_apply
 from graphc.runtime.engine import Engine, assemble
@@ -107,6 +108,19 @@ def test_the_number_of_threads_does_not_change_a_bit() -> None:
     assert isinstance(one, np.ndarray)
     for other in others:
         assert isinstance(other, np.ndarray)
+        assert same_bits(one, other)
+
+
+def test_threads_share_the_columns_of_a_large_right_operand() -> None:
+    x, w = gc.input("x", shape=("rows", 600)), gc.input("w", shape=(600, 520))
+    data = matrix(1, (50, 600), "float32"), matrix(2, (600, 520), "float32")
+    functions = [gc.function([x, w], gc.relu(x @ w + 1.0), threads=threads) for threads in (1, 2, 3, 5)]
+    (contraction,) = functions[0].program.calls[0].kernel.body
+    assert isinstance(contraction, Contraction)
+    assert contraction.shared is contraction.column
+    one, *others = (np.asarray(function(*data)) for function in functions)
+    assert_close(one, np.maximum(data[0] @ data[1] + 1, 0), "float32", 600)
+    for other in others:
         assert same_bits(one, other)
 
 

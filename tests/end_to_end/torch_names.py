@@ -30,6 +30,30 @@ def _total(x: gc.Tensor, dim: int | None = None, keepdim: bool = False) -> gc.Te
     return gc.sum(x, axis=dim, keepdims=keepdim)
 
 
+def _channels_last(x: gc.Tensor) -> gc.Tensor:
+    return x.transpose((0, *range(2, x.ndim), 1))
+
+
+def _channels_first(x: gc.Tensor) -> gc.Tensor:
+    return x.transpose((0, x.ndim - 1, *range(1, x.ndim - 1)))
+
+
+def _convolution(x: gc.Tensor, kernel: gc.Tensor, padding: int = 0, dilation: int = 1) -> gc.Tensor:
+    turned = kernel.transpose((*range(2, kernel.ndim), 1, 0))
+    return _channels_first(gc.convolution(_channels_last(x), turned, padding=padding, dilation=dilation))
+
+
+def _pooled(pool: Build) -> Build:
+    return lambda x, window: _channels_first(pool(_channels_last(x), window))
+
+
+def _batch_norm(
+    x: gc.Tensor, mean: None, variance: None, gamma: gc.Tensor, beta: gc.Tensor, training: bool
+) -> gc.Tensor:
+    assert (mean, variance, training) == (None, None, True)
+    return gamma * (x - x.mean(axis=0)) * gc.rsqrt(x.var(axis=0) + 1e-5) + beta
+
+
 OPERATIONS: dict[str, Build] = {
     "abs": gc.abs,
     "add": lambda x, y: x + y,
@@ -48,11 +72,16 @@ OPERATIONS: dict[str, Build] = {
     "mv": gc.matmul,
     "ne": lambda x, y: x != y,
     "neg": lambda x: -x,
+    "nn.functional.avg_pool2d": _pooled(gc.avg_pool),
+    "nn.functional.batch_norm": _batch_norm,
     "nn.functional.binary_cross_entropy": _cross_entropy_of_probabilities,
+    "nn.functional.conv1d": _convolution,
+    "nn.functional.conv2d": _convolution,
     "nn.functional.cross_entropy": _cross_entropy,
     "nn.functional.elu": gc.elu,
     "nn.functional.l1_loss": lambda x, y: gc.mean(abs(x - y)),
     "nn.functional.leaky_relu": gc.leaky_relu,
+    "nn.functional.max_pool2d": _pooled(gc.max_pool),
     "nn.functional.mse_loss": losses.mean_squared_error,
     "nn.functional.relu": gc.relu,
     "reciprocal": lambda x: 1 / x,

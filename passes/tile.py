@@ -8,6 +8,7 @@ order of the depths, exactly as in the Python source of the same kernel, so tile
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
@@ -27,6 +28,10 @@ _FAR = 512
 """Bytes between rows of the right operand from which copying a block of columns may pay."""
 _FEWEST_TILES = 3
 """Tiles of rows that must share the copy."""
+_PAGE = 4096
+_LINE = 64
+_WAYS = 8
+"""Lines that a first-level cache holds of those a page apart, and the bytes of a line."""
 _ROOM = 1 << 20
 """The most bytes of a copy; it lies on the thread's stack."""
 
@@ -77,6 +82,22 @@ class _TilePrinter(LanePrinter):
         if outer and whole and isinstance(inner.extent, int):
             self.tiled, self.beside = outer[-1], inner.extent
             self.rows //= inner.extent
+        self.row_room = self._row_room()
+        """Elements between rows of the left operand in a copy of a tile's rows; 0 if they are read where they are."""
+
+    def _row_room(self) -> int:
+        """Rows a multiple of a page apart fall on the same few places of the first cache: more than it has are copied,
+        a little further apart, where few columns share the reading of a row."""
+        index, depth = self.c.left.index, self.c.depths[-1]
+        assert index is not None
+        step = index.stride(self.tiled.name)
+        plain = self.beside == 1 and len(self.c.depths) == 1 and index.stride(depth.name) == 1
+        if not plain or self.columns > self.lanes or not isinstance(step, int) or not isinstance(depth.extent, int):
+            return 0
+        places = _PAGE // math.gcd(step * self.dtype.itemsize, _PAGE)
+        room = -(-depth.extent // self.lanes) * self.lanes + _LINE // self.dtype.itemsize
+        collide = step > 0 and self.rows > _WAYS * places
+        return room if collide and room * self.rows * self.dtype.itemsize <= _ROOM else 0
 
     def text(self) -> str:
         shapes: dict[tuple[int, int], None] = {}
@@ -94,7 +115,7 @@ class _TilePrinter(LanePrinter):
         buffers = ", ".join(f"ptr noalias %{buffer.name}" for buffer in self.kernel.buffers)
         self.a.lines.append(
             f"define internal void @tile_{steps}x{columns}({argument_list(self.kernel)}{places}"
-            f"ptr %right.start, i64 %right.step, {buffers}) {{"
+            f"ptr %right.start, i64 %right.step, ptr %row.room, {buffers}) {{"
         )
         self.a.label("start")
         self.counters = {axis.name: f"%at.{axis.name}" for axis in self.axes}
@@ -138,6 +159,8 @@ class _TilePrinter(LanePrinter):
         self.counters[axis.name] = "0"
         left = Carried("ptr", self.start_of(self.c.left))
         along, beside = self.step(self.c.left, self.tiled), self.step(self.c.left, self.c.rows[-1])
+        if self.row_room:
+            left.value, along = self.spread_rows(left.value, along, len(cells)), str(self.row_room)
         row_offsets = [
             self.plus(self.times(str(number // self.beside), along), self.times(str(number % self.beside), beside))
             for number in range(len(cells))
@@ -156,6 +179,21 @@ class _TilePrinter(LanePrinter):
                     cell.value = self.s.fma(number, column, total).text
             left.value = self.a.emit(f"getelementptr {element}, ptr {left.value}, i64 {left_step}")
             right.value = self.a.emit(f"getelementptr {element}, ptr {right.value}, i64 %right.step")
+
+    def spread_rows(self, left: str, step: str, rows: int) -> str:
+        """A copy of a tile's rows."""
+        depth, element = self.c.depths[-1].extent, type_of(self.dtype)
+        assert isinstance(depth, int)
+        whole = depth // self.lanes * self.lanes
+        for row in range(rows):  # one after the other, as memory likes it
+            source, target = self.a.times(step, str(row)), str(row * self.row_room)
+            for start, stop, mask in ((0, whole, None), (whole, depth, self.mask_of(depth - whole))):
+                if start < stop:
+                    with self.s.block(), self.a.loop(str(start), str(stop), self.lanes) as place:
+                        read = self.a.at(element, left, self.a.plus(place, source))
+                        copy = self.a.at(element, "%row.room", self.a.plus(place, target))
+                        self.s.store(self.s.load_lanes(read, self.dtype, mask), copy)
+        return "%row.room"
 
     def start_of(self, term: Term) -> str:
         """The address of an operand's element at the present positions."""
@@ -182,6 +220,9 @@ class _TilePrinter(LanePrinter):
         else:
             ranges[c.shared.name] = self.a.share(ranges[c.shared.name][1])
         self.reserve(ranges, block)
+        self.rows_copy = "null"
+        if self.row_room:
+            self.rows_copy = self.a.emit(f"alloca {type_of(self.dtype)}, i64 {self.row_room * self.rows}, align 64")
         with ExitStack() as loops:
             self.counters[c.batch.name] = "0"
             if c.batch.extent != 1:
@@ -262,7 +303,7 @@ class _TilePrinter(LanePrinter):
                     places = "".join(f"i64 {self.counters[axis.name]}, " for axis in self.axes)
                     passed = "".join(f"i64 {size_argument(name)}, " for name in self.kernel.sizes)
                     buffers = ", ".join(f"ptr %{buffer.name}" for buffer in self.kernel.buffers)
-                    operands = f"ptr {right[0]}, i64 {right[1]}, {buffers}"
+                    operands = f"ptr {right[0]}, i64 {right[1]}, ptr {self.rows_copy}, {buffers}"
                     self.a.do(f"call void @tile_{height}x{width}({passed}{places}{operands})")
                 row = self.a.plus(row, self.a.times(blocks, str(height)))
 

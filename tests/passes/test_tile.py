@@ -111,6 +111,18 @@ def test_the_number_of_threads_does_not_change_a_bit() -> None:
         assert same_bits(one, other)
 
 
+@pytest.mark.parametrize(("dtype", "depth"), [("float32", 1024), ("float32", 2048), ("float64", 512)])
+@pytest.mark.parametrize("columns", [1, 5, 16])
+def test_rows_that_fall_on_each_other_in_the_cache_are_copied(columns: int, depth: int, dtype: str) -> None:
+    x, w = gc.input("x", shape=("rows", depth), dtype=dtype), gc.input("w", shape=(depth, columns), dtype=dtype)
+    left, right = matrix(1, (61, depth), dtype), matrix(2, (depth, columns), dtype)
+    one, two = (np.asarray(gc.function([x, w], x @ w, threads=threads)(left, right)) for threads in (1, 2))
+    assert same_bits(one, two)
+    assert_close(one, left @ right, dtype, depth)
+    if dtype == "float32":
+        assert same_bits(one, in_order(left, right))
+
+
 def test_threads_share_the_columns_of_a_large_right_operand() -> None:
     x, w = gc.input("x", shape=("rows", 600)), gc.input("w", shape=(600, 520))
     data = matrix(1, (50, 600), "float32"), matrix(2, (600, 520), "float32")

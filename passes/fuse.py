@@ -53,15 +53,13 @@ class Fuse:
     """Decide what is stored and group it.
 
     enabled: False stores every value but repetitions and gives each a kernel of its own (the bits are the same).
-    recompute: the most floating-point operations an element that several kernels may compute anew. long_row: rows
-    longer than this, or of a size known only at run time, get their functions computed by a vectorised kernel before
-    they are reduced. largest: the most nodes that one kernel computes. widest: the most buffers that one value is
+    recompute: the most floating-point operations an element that several kernels may compute anew.
+    largest: the most nodes that one kernel computes. widest: the most buffers that one value is
     computed from; with the three operands of an op and the results it stays below what the executor passes.
     """
 
     enabled: bool = True
     recompute: int = 8
-    long_row: int = 64
     largest: int = 100
     widest: int = 32
 
@@ -157,14 +155,7 @@ class _StoreDecision:
         if any(source in self.folded and source not in self.stored for source in node.inputs) and len(readers) != 1:
             return True
         dear = self.cost[node] > self.options.recompute
-        return dear and (len(readers) > 1 or any(self.sums_long_rows(reader) for reader in readers))
-
-    def sums_long_rows(self, reader: Node) -> bool:
-        """True for a reduction over long rows, which the printed source sums one element at a time."""
-        if not isinstance(reader.op, Reduce) or reader.inputs[0].type.rank - 1 not in reader.op.axes:
-            return False
-        last = reader.inputs[0].type.shape[-1]
-        return not (isinstance(last, int) and last <= self.options.long_row)
+        return dear and len(readers) > 1
 
 
 def _read_inside_only(groups: Sequence[Sequence[Node]], stored: Collection[Node]) -> set[Node]:

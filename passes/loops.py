@@ -53,6 +53,7 @@ LANES = 16
 BLOCK = 4096
 TILE = 64
 _LONG = 12
+"""Steps of a row axis from which it can be shared fairly."""
 
 
 @dataclass(frozen=True)

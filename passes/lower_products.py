@@ -23,7 +23,9 @@ __all__ = ["lower_products"]
 
 
 _WIDE = 256
+"""Columns from which threads may share them,"""
 _LARGE = 1 << 20
+"""and bytes of a right operand from which they do."""
 _KINDS = ("batch", "row", "column", "depth")
 
 
@@ -64,6 +66,12 @@ def lower_products(writer: KernelWriter, roots: Sequence[Node]) -> KernelCall:
     left, right, *values = substitute(builder, [*operands, *results], plan)
     kinds = {new: named[old].kind for old, new in plan.new_name.items()}
     groups = {kind: [axis for axis in plan.axes if kinds[axis.name] == kind] for kind in _KINDS}
+    if len(groups["batch"]) > 1 or len(groups["column"]) > 1:
+        raise CompilationError(
+            "a contraction over axes that memory does not hold together",
+            at=str(node.origin.location),
+            expected="the layout pass to transpose the operand first",
+        )
     target = plan.index(spot)
     if not groups["column"]:
         groups["column"] = [Axis("n", 1)]
@@ -71,18 +79,7 @@ def lower_products(writer: KernelWriter, roots: Sequence[Node]) -> KernelCall:
         assert right.index is not None
         right = builder.load(right.name, right.index.plus(Index.axis("n")), dtype)
     by_columns = _reads_much(node, groups)
-    sizes: dict[str, Size] = {}
-    for kind, symbol, spare in (("row", "$rows", "m"), ("depth", "$depth", "z")):
-        first, *others = groups[kind] or [Axis(spare, 1)]
-        if isinstance(first.extent, Dim) or (kind == "row" and isinstance(node.op, DotGeneral)):
-            sizes[symbol], first = first.extent, Axis(first.name, Dim(1, (symbol,)))
-        groups[kind] = [first, *others]
-    if len(groups["batch"]) > 1 or len(groups["column"]) > 1:
-        raise CompilationError(
-            "a contraction over axes that memory does not hold together",
-            at=str(node.origin.location),
-            expected="the layout pass to transpose the operand first",
-        )
+    sizes = _pass_sizes(node, groups)
     contraction = Contraction(
         groups["batch"][0] if groups["batch"] else Axis("g", 1),
         tuple(groups["row"]),
@@ -99,6 +96,17 @@ def lower_products(writer: KernelWriter, roots: Sequence[Node]) -> KernelCall:
     work = multiply(2, product(item.extent for item in named.values()))
     flops = (*((work,) if work != 0 else ()), *count_flops(roots, writer.stored))
     return writer.call(roots, [contraction], sizes, flops=flops)
+
+
+def _pass_sizes(node: Node, groups: dict[str, list[Axis]]) -> dict[str, Size]:
+    """Let the first row and depth axes count to passed numbers, which products of other sizes can share."""
+    sizes: dict[str, Size] = {}
+    for kind, symbol, spare in (("row", "$rows", "m"), ("depth", "$depth", "z")):
+        first, *others = groups[kind] or [Axis(spare, 1)]
+        if isinstance(first.extent, Dim) or (kind == "row" and isinstance(node.op, DotGeneral)):
+            sizes[symbol], first = first.extent, Axis(first.name, Dim(1, (symbol,)))
+        groups[kind] = [first, *others]
+    return sizes
 
 
 def _reads_much(node: Node, groups: Mapping[str, Sequence[Axis]]) -> bool:

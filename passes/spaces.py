@@ -23,6 +23,7 @@ MAPPED = (Elementwise, Random, Gather, BroadcastInDim, Reshape, Reverse, Slice, 
 """Ops whose elements can be computed one by one, anywhere."""
 
 _WIDE = 8
+"""Elements of the innermost axis from which lanes are used well enough."""
 
 
 def is_mapped(node: Node) -> bool:

@@ -23,9 +23,6 @@ VARIANTS: dict[str, dict[str, Any]] = {"default": {}}
 Tensors = Mapping[str, "gc.Tensor"]
 Settings = Mapping[str, Any]
 
-_FLATTENED = {"lenet5": (16, 5, 5), "keras-cnn": (32, 12, 12)}
-"""Channels, height and width of what the dense layer w3 takes."""
-
 
 def supports(name: str, opts: Mapping[str, object]) -> str | None:
     """None for a workload that ``build`` takes, else the reason why it does not."""
@@ -47,12 +44,7 @@ def version() -> str:
 
 def build(w: Any, opts: Mapping[str, object], dropout: bool = True) -> Callable[[Mapping[str, Any]], float]:
     """A function that takes one minibatch through forward pass, backward pass and update, and returns the loss."""
-    arrays = {name: _channels_last(w.name, name, value) for name, value in w.params.items()}
-    parameters = {name: gc.parameter(value.shape, value, name) for name, value in arrays.items()}
-    first = w.batches(LAYOUT, LABEL)[0]
-    inputs = {name: gc.input(name, value.shape, str(value.dtype)) for name, value in first.items()}
-    settings = w.cfg if dropout else {**w.cfg, "p1": 0.0, "p2": 0.0}
-    model = gc.compile(_LOSSES[w.name](parameters, inputs, settings), _optimizer(w.opt), name=w.name.replace("-", "_"))
+    model = compile_model(w, dropout)
 
     def step(batch: Mapping[str, Any]) -> float:
         return model.step(batch)["loss"]
@@ -60,14 +52,27 @@ def build(w: Any, opts: Mapping[str, object], dropout: bool = True) -> Callable[
     return step
 
 
-def _channels_last(workload: str, name: str, value: Any) -> Any:
-    """An initial value as channels-last images need it; the harness has them first."""
-    if value.ndim == 4:
-        return value.transpose(2, 3, 1, 0)
-    if name == "w3" and workload in _FLATTENED:
-        image = value.reshape(*_FLATTENED[workload], -1)
-        return image.transpose(1, 2, 0, 3).reshape(value.shape)
-    return value
+def compile_model(w: Any, dropout: bool = True, threads: int | None = None) -> gc.Model:
+    """The model of a workload, ready to train."""
+    arrays = channels_last(w.params)
+    parameters = {name: gc.parameter(value.shape, value, name) for name, value in arrays.items()}
+    first = w.batches(LAYOUT, LABEL)[0]
+    inputs = {name: gc.input(name, value.shape, str(value.dtype)) for name, value in first.items()}
+    settings = w.cfg if dropout else {**w.cfg, "p1": 0.0, "p2": 0.0}
+    loss = _LOSSES[w.name](parameters, inputs, settings)
+    return gc.compile(loss, _optimizer(w.opt), name=w.name.replace("-", "_"), threads=threads)
+
+
+def channels_last(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Initial values as channels-last images need them, from values for images with channels first.
+
+    w3 is the dense layer behind a second convolution, if there is one: its rows follow the order of that one's results.
+    """
+    moved = {name: value.transpose(2, 3, 1, 0) if value.ndim == 4 else value for name, value in params.items()}
+    if "c2w" in params:
+        weight, channels = params["w3"], len(params["c2w"])
+        moved["w3"] = weight.reshape(channels, -1, weight.shape[1]).swapaxes(0, 1).reshape(weight.shape)
+    return moved
 
 
 def _optimizer(options: Settings) -> gc.optimizers.Optimizer:

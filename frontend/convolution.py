@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from graphc.dims import Size
-from graphc.errors import DeclarationError, ShapeError
+from graphc.errors import DeclarationError, DTypeError, ShapeError
 from graphc.frontend.tensor import Tensor, TensorLike, as_tensor
 from graphc.node import describe
 from graphc.origin import user_location
@@ -70,6 +70,15 @@ def _operands(name: str, x: TensorLike, kernel: TensorLike) -> tuple[Tensor, Ten
     """Input and kernel, the spatial sizes of the input, and all sizes of the kernel."""
     left = as_tensor(x)
     right = as_tensor(kernel, left.dtype)
+    if not left.dtype.is_float:
+        raise DTypeError(
+            f"{name} does not take {left.dtype.name}",
+            at=str(user_location()),
+            facts=[("input", describe(left.node)), ("kernel", describe(right.node))],
+            expected="float32 or float64",
+            got=str(left.type),
+            way_out='convert the input with gc.cast(x, "float32")',
+        )
     axes = left.ndim - 2
     spatial = (*left.shape[1:-1], *right.shape)
     if axes < 1 or right.ndim != left.ndim or not all(isinstance(size, int) for size in spatial):

@@ -68,6 +68,7 @@ def subscript(node: Node, key: Part | tuple[Part, ...]) -> Node:
 def _one_axis(node: Node, plan: _Plan, axis: int, part: object) -> None:
     size = node.type.shape[axis]
     if isinstance(part, slice):
+        _check_bounds(node, part)
         plan.layout.append(axis)
         if part.start in (None, 0) and part.stop is None and part.step in (None, 1):
             plan.take(axis, 0, size, 1)
@@ -90,6 +91,19 @@ def _one_axis(node: Node, plan: _Plan, axis: int, part: object) -> None:
         raise _error(node, f"index {index} is out of range for axis {axis} of size {size}")
     index %= length
     plan.take(axis, index, index + 1, 1)
+
+
+def _check_bounds(node: Node, part: slice) -> None:
+    for what, bound in (("start", part.start), ("stop", part.stop), ("step", part.step)):
+        if bound is not None and (not hasattr(bound, "__index__")):
+            raise DeclarationError(
+                f"{bound!r} is no {what} of a slice",
+                at=str(user_location()),
+                facts=[("operand", describe(node))],
+                expected="integers of Python, known when the graph is declared",
+                got=type(bound).__name__,
+                way_out="take elements at positions computed at run time with gc.take, or mask with gc.where",
+            )
 
 
 def _known(node: Node, axis: int, size: Size) -> int:

@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from graphc.frontend.reductions import softmax as softmax
     from graphc.frontend.reductions import sum as sum
     from graphc.frontend.reductions import var as var
+    from graphc.frontend.resizing import resize as resize
     from graphc.frontend.shaping import broadcast_to as broadcast_to
     from graphc.frontend.shaping import concatenate as concatenate
     from graphc.frontend.shaping import dim_size as dim_size
@@ -196,6 +197,7 @@ __all__ = [
     "relu",
     "render",
     "reshape",
+    "resize",
     "rsqrt",
     "scatter_add",
     "scope",
@@ -248,6 +250,7 @@ _HOMES = {
     ),
     "graphc.frontend.pooling": "avg_pool global_avg_pool global_max_pool max_pool",
     "graphc.frontend.reductions": "argmax log_softmax logsumexp max mean min norm prod softmax sum var",
+    "graphc.frontend.resizing": "resize",
     "graphc.frontend.shaping": (
         "broadcast_to concatenate dim_size expand_dims flip iota matmul one_hot pad reshape scatter_add "
         "squeeze stack take transpose"

@@ -5,7 +5,6 @@ They run between all passes in tests and in debug mode, and always at the end of
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 
@@ -17,14 +16,12 @@ from graphc.op import OPS
 from graphc.ops.comparison import TrainingSwitch
 from graphc.ops.leaves import Input, State
 from graphc.ops.sampling import Random
-from graphc.text.printer import number_nodes, print_line
+from graphc.text.printer import LABEL, number_nodes, print_line
 
 __all__ = ["COMPILABLE", "RULES", "Violation", "is_label", "verify"]
 
 Violation = tuple[Node | None, str]
 VerifierRule = Callable[[Graph], Iterator[Violation]]
-
-_LABEL = re.compile(r"[A-Za-z_][\w.\-/]*")
 
 
 def is_label(name: object) -> bool:
@@ -33,7 +30,7 @@ def is_label(name: object) -> bool:
     >>> is_label("loss/mean"), is_label("log of exp"), is_label(3)
     (True, False, False)
     """
-    return isinstance(name, str) and _LABEL.fullmatch(name) is not None
+    return isinstance(name, str) and LABEL.fullmatch(name) is not None
 
 
 def ops_are_registered(graph: Graph) -> Iterator[Violation]:

@@ -17,17 +17,23 @@ from graphc.passes.lower_special import lower_copy
 from graphc.passes.memory import MemoryPlan, plan_memory
 from graphc.passes.mode import SetMode
 from graphc.passes.naming import NameUniquely
+from graphc.passes.phases import SplitPhases
 from graphc.passes.pipeline import Pass
 from graphc.passes.place import place_values
 from graphc.passes.simplify import Simplify
+from graphc.passes.split import SplitReductions
 from graphc.passes.stabilise import Stabilise
 from graphc.passes.storage import Storage
+from graphc.passes.winograd import UseWinograd
 
 __all__ = ["Program", "build_program", "optimisations"]
 
 
-def optimisations(training: bool) -> tuple[Pass, ...]:
-    """The passes between a declared (and differentiated) graph and its kernels, in their order."""
+def optimisations(training: bool, winograd: bool = True) -> tuple[Pass, ...]:
+    """The passes between a declared (and differentiated) graph and its kernels, in their order.
+
+    winograd: whether convolutions may take the form with fewer multiplications.
+    """
     return (
         NameUniquely(),
         SetMode(training),
@@ -35,7 +41,10 @@ def optimisations(training: bool) -> tuple[Pass, ...]:
         Simplify(),
         Fold(),
         Simplify(),
+        SplitReductions(),
+        SplitPhases(),
         LayOut(),
+        UseWinograd(winograd),
         IsolateRoots(),
     )
 

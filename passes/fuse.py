@@ -11,22 +11,26 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from graphc.dims import product
 from graphc.graph import Graph, users
 from graphc.node import Node
 from graphc.op import Elementwise
 from graphc.ops.assembly import Concatenate, Pad
+from graphc.ops.convolution import ConvGeneral
 from graphc.ops.indexing import CheckRange, Gather, ScatterAdd
 from graphc.ops.leaves import Constant, Input, Leaf, State
-from graphc.ops.movement import BroadcastInDim, Reshape
+from graphc.ops.movement import BroadcastInDim, Reshape, Reverse
 from graphc.ops.reduction import ArgMax, Reduce
 from graphc.ops.sampling import Random
 from graphc.passes.merge import merge_groups
-from graphc.passes.spaces import PRODUCTS, Space, cone, index_space, is_fold, is_mapped, operation_count
+from graphc.passes.spaces import PRODUCTS, Space, by_channels, cone, index_space, is_fold, is_mapped, operation_count
 from graphc.passes.terms import Index
 from graphc.passes.views import base_of, is_inline_leaf, reshape_place
 
 __all__ = ["Fuse", "Fusion", "Group"]
 
+_READS = 16
+"""How often an element is read where looking up whether it is padding is cheaper than memory for the padded operand."""
 _RANDOM = 60
 """What a random number costs, in operations: about ten rounds of two wide products each."""
 
@@ -174,7 +178,7 @@ def _read_as_a_whole(graph: Graph) -> set[Node]:
     for node in graph.nodes:
         whole: Sequence[Node] = ()
         if isinstance(node.op, PRODUCTS):
-            whole = node.inputs
+            whole = _read_by_element(node) if by_channels(node) else node.inputs
         elif isinstance(node.op, Gather):
             whole = node.inputs[:1]
         for source in whole:
@@ -182,6 +186,21 @@ def _read_as_a_whole(graph: Graph) -> set[Node]:
                 (source,) = source.inputs
             must.add(source)
     return must
+
+
+def _read_by_element(node: Node) -> list[Node]:
+    """What lies in memory of the operands of a convolution by channels: reversing needs no memory, nor does padding
+    outside of elements that are read a few times only."""
+    op, (left, right) = node.op, node.inputs
+    assert isinstance(op, ConvGeneral)
+    while isinstance(right.op, (Reshape, Reverse)):
+        (right,) = right.inputs
+    operands = ((node.inputs[1].type.shape, op.rhs), (node.type.shape, op.out))
+    reads = [product(shape[axis] for axis in roles[2:-1]) for shape, roles in operands]
+    few = any(isinstance(count, int) and count <= _READS for count in reads)
+    if few and isinstance(left.op, Pad) and is_mapped(left) and not any(left.op.interior):
+        left = left.inputs[0]
+    return [left, right]
 
 
 def _merges_axes(reader: Node, node: Node) -> bool:

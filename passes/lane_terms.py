@@ -258,12 +258,14 @@ class LanePrinter:
     def lanes_once(self, axis: Axis, start: str, count: str, body: Callable[[], None]) -> None:
         """One round in which the first ``count`` lanes count."""
         with self.block():
-            if count.isdigit():
-                mask = f"<{', '.join(f'i1 {str(lane < int(count)).lower()}' for lane in range(self.lanes))}>"
-            else:
-                lanes = self.s.counting(self.s.constant(0, INT32), self.s.constant(1, INT32))
-                mask = self.s.less(lanes, self.s.convert(Lanes(count, INT64), INT32)).text
-            self.in_lanes(axis, start, mask, body)
+            self.in_lanes(axis, start, self.first_lanes(count), body)
+
+    def first_lanes(self, count: str) -> str:
+        """The mask of the first lanes; all of them if there are fewer."""
+        if count.isdigit():
+            return f"<{', '.join(f'i1 {str(lane < int(count)).lower()}' for lane in range(self.lanes))}>"
+        lanes = self.s.counting(self.s.constant(0, INT32), self.s.constant(1, INT32))
+        return self.s.less(lanes, self.s.convert(Lanes(count, INT64), INT32)).text
 
     def in_lanes(self, axis: Axis, counter: str, mask: str | None, body: Callable[[], None]) -> None:
         outer = self.lane_axis, self.mask
@@ -272,3 +274,21 @@ class LanePrinter:
         body()
         del self.counters[axis.name]
         self.lane_axis, self.mask = outer
+
+    # Squares.
+    def turned(self, rows: list[str], kind: str) -> list[str]:
+        """The columns of a square: pairs of rows a distance apart swap their halves, for distances 1, 2, 4, ..."""
+        distance, count = 1, self.lanes
+        while distance < count:
+            turned = list(rows)
+            for row in (number for number in range(count) if not number & distance):
+                pair, lanes = (rows[row], rows[row | distance]), range(count)
+                low = [count + lane - distance if lane & distance else lane for lane in lanes]
+                high = [count + lane if lane & distance else lane + distance for lane in lanes]
+                turned[row], turned[row | distance] = self.picked(*pair, kind, low), self.picked(*pair, kind, high)
+            rows, distance = turned, 2 * distance
+        return rows
+
+    def picked(self, left: str, right: str, kind: str, order: list[int]) -> str:
+        lanes = ", ".join(f"i32 {place}" for place in order)
+        return self.a.emit(f"shufflevector {kind} {left}, {kind} {right}, <{self.lanes} x i32> <{lanes}>")

@@ -85,8 +85,6 @@ class LaneScalars(Scalars[Lanes]):
         """scales: whether the processor multiplies vectors by powers of two in one instruction. lanes: of a vector."""
         self.assembly = assembly
         self.lanes = lanes
-        self.bits = f"<{lanes} x i1>"
-        self.pointers = f"<{lanes} x ptr>"
         self.scales = scales
         self.known: dict[str, str] = {}
         """Values by the text that computes them, of the present block and those around it."""
@@ -94,6 +92,23 @@ class LaneScalars(Scalars[Lanes]):
         """Vectors of positions by their text: where their block of 64 starts, and the row of 16 that they are in it."""
         self.declarations: dict[str, None] = {}
         self.tables: dict[str, str] = {}
+
+    @property
+    def bits(self) -> str:
+        """The type of a mask."""
+        return f"<{self.lanes} x i1>"
+
+    @property
+    def pointers(self) -> str:
+        """The type of a vector of addresses."""
+        return f"<{self.lanes} x ptr>"
+
+    @contextmanager
+    def of(self, lanes: int) -> Iterator[None]:
+        """What is computed inside has another number of lanes."""
+        usual, self.lanes = self.lanes, lanes
+        yield
+        self.lanes = usual
 
     @contextmanager
     def block(self) -> Iterator[None]:

@@ -14,7 +14,8 @@ from graphc.ops.assembly import Pad
 from graphc.ops.contraction import DotGeneral
 from graphc.ops.convolution import ConvGeneral
 from graphc.ops.leaves import Constant
-from graphc.ops.movement import Slice, Transpose
+from graphc.ops.movement import Reshape, Slice, Transpose
+from graphc.passes.spaces import by_channels
 from graphc.passes.terms import contiguous_strides
 
 __all__ = ["LayOut"]
@@ -58,7 +59,9 @@ def _arrange(node: Node) -> Node:
 
 def _arrange_convolution(node: Node, op: ConvGeneral) -> Node:
     left, right = node.inputs
-    rank, n = left.type.rank, op.spatial
+    rank, n, apart = left.type.rank, op.spatial, by_channels(node)
+    if apart:
+        left, op = _channels_last(left, op)
     low, high, between, start, stop = ([0] * rank for _ in range(5))
     for axis, before, after, dilation in zip(op.lhs[2:], op.low, op.high, op.lhs_dilation, strict=False):
         low[axis], high[axis], between[axis] = max(before, 0), max(after, 0), dilation - 1
@@ -77,15 +80,25 @@ def _arrange_convolution(node: Node, op: ConvGeneral) -> Node:
     group = op.rhs[-1] if op.grouped else 0  # first, or beside the features: depths then lie in equal steps
     depths = [axis for axis in range(rank) if axis not in (op.rhs[1], *op.rhs[2 + n :])]
     order = (*([0] if op.grouped and group == 0 else []), *depths, *([group] if group else []), op.rhs[1])
-    if order != tuple(range(rank)):
+    if order != tuple(range(rank)) and not apart:
         right = apply(Transpose(order), right)
         op = replace(op, rhs=tuple(order.index(axis) for axis in op.rhs))
     op = replace(op, low=nothing, high=nothing, lhs_dilation=once)
-    if op.out[1] == rank - 1:
+    if op.out[1] == rank - 1 or apart:
         return node if op == node.op and (left, right) == node.inputs else apply(op, left, right)
     order = (*(axis for axis in range(rank) if axis != op.out[1]), op.out[1])
     result = apply(replace(op, out=tuple(order.index(axis) for axis in op.out)), left, right)
     return apply(Transpose(tuple(order.index(axis) for axis in range(rank))), result)
+
+
+def _channels_last(left: Node, op: ConvGeneral) -> tuple[Node, ConvGeneral]:
+    """The left operand of a convolution with its axis of channels behind those of size 1, in the same memory."""
+    channels = op.lhs[-1]
+    order = [axis for axis in range(left.type.rank) if axis != channels] + [channels]
+    if order[channels] == channels:
+        return left, op
+    shape = tuple(left.type.shape[axis] for axis in order)
+    return apply(Reshape(shape), left), replace(op, lhs=tuple(order.index(axis) for axis in op.lhs))
 
 
 def _one_run(shape: Shape, axes: Sequence[int]) -> bool:

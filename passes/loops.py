@@ -9,6 +9,8 @@
               | search(axis, term)                     position of the largest element
               | contraction(batch, rows, column, depths, left, right, stores)
                                                        sums of products
+              | winograd(image, row, column, channel, feature, point, left, right, stores)
+                                                       convolution with a window of 3 x 3, by tiles of 2 x 2
 
 The order of every reduction is part of the language and depends on the shape of what is reduced alone:
 
@@ -17,6 +19,9 @@ The order of every reduction is part of the language and depends on the shape of
                   to the lanes of the total; at the end the lanes are combined by halves (16, 8, 4, 2, 1)
     column fold   each column adds its elements in order, in blocks of 4096 along the innermost folded axis as above
     contraction   each element is one chain of fused multiply-adds in the order of the contracted position
+    winograd      tiles are transformed down the columns, then along the rows, with a + b + c as (a + b) + c and
+                  a - b - c as (a - b) - c; each of the 16 sums of products between is one chain of fused
+                  multiply-adds in the order of the channels
 """
 
 from __future__ import annotations
@@ -43,6 +48,7 @@ __all__ = [
     "Search",
     "Statement",
     "Store",
+    "Winograd",
     "axes_of",
     "indices_of",
     "stores_of",
@@ -106,7 +112,8 @@ class Fold:
 
 @dataclass(frozen=True, eq=False)
 class ColumnFold:
-    """For every column: reduce items over axes, with stores on the way; then the statements, once a column.
+    """For every column: reduce items over axes, with stores on the way; then the statements, once a column. Without
+    items it is a walk down the columns.
 
     Tiles of columns are split among threads where no loop encloses the fold.
     """
@@ -158,6 +165,37 @@ class Contraction:
 
 
 @dataclass(frozen=True, eq=False)
+class Winograd:
+    """A convolution as ``graphc.ops.winograd`` defines it: 2 x 2 elements of the result at once.
+
+    image, row, column, feature: axes of the result. channel: of the features that are summed. point: of the 16 products
+    for a tile. left: a load, at the first of the nine places that an element of the result is computed from; it depends
+    on image, row, column and channel. right: a load that depends on point, channel and feature. result: the variable of
+    an element, which the stores use. Where rows or columns are odd in number, the last tiles lie one nearer and store
+    only what is new. Threads share the rows of tiles of all images.
+    """
+
+    image: Axis
+    row: Axis
+    column: Axis
+    channel: Axis
+    feature: Axis
+    point: Axis
+    left: Term
+    right: Term
+    result: str
+    stores: tuple[Store, ...]
+
+    @property
+    def tiles(self) -> tuple[int, int]:
+        """Tiles of one image: how many rows of them, and how many in a row."""
+        rows, columns = self.row.extent, self.column.extent
+        assert isinstance(rows, int)
+        assert isinstance(columns, int)
+        return -(-rows // 2), -(-columns // 2)
+
+
+@dataclass(frozen=True, eq=False)
 class Loop:
     """Repeat statements along an axis."""
 
@@ -165,7 +203,7 @@ class Loop:
     body: tuple[Statement, ...]
 
 
-Statement = Loop | Store | Fold | ColumnFold | Search | Contraction
+Statement = Loop | Store | Fold | ColumnFold | Search | Contraction | Winograd
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,7 +237,7 @@ def terms_of(statement: Statement) -> Iterator[Term]:
                 yield from terms_of(inner)
     elif isinstance(statement, Search):
         yield statement.value
-    elif isinstance(statement, Contraction):
+    elif isinstance(statement, (Contraction, Winograd)):
         yield from (statement.left, statement.right)
         for store in statement.stores:
             yield from terms_of(store)
@@ -212,7 +250,7 @@ def stores_of(statement: Statement) -> Iterator[Store]:
     """The stores of a statement and those inside it."""
     if isinstance(statement, Store):
         yield statement
-    elif isinstance(statement, (Fold, ColumnFold, Contraction)):
+    elif isinstance(statement, (Fold, ColumnFold, Contraction, Winograd)):
         yield from statement.stores
     for inner in statement.body if isinstance(statement, (Loop, ColumnFold)) else ():
         yield from stores_of(inner)
@@ -239,3 +277,6 @@ def axes_of(statement: Statement) -> Iterator[Axis]:
         yield statement.axis
     elif isinstance(statement, Contraction):
         yield from (statement.batch, *statement.rows, statement.column, *statement.depths)
+    elif isinstance(statement, Winograd):
+        yield from (statement.image, statement.row, statement.column)
+        yield from (statement.channel, statement.feature, statement.point)

@@ -37,7 +37,7 @@ GRANULE = 64
 """Threads take multiples of this many elements of a flat loop: they do not share cache lines, nor blocks of random
 numbers."""
 
-_CALLED = {"dot_general": "matmul", "conv_general": "convolution"}
+_CALLED = {"dot_general": "matmul", "conv_general": "convolution", "winograd_convolution": "winograd"}
 _SILENT = {"broadcast_in_dim", "reshape", "transpose", "slice", "reverse", "cast", "iota", "check_range", "dim_size"}
 
 

@@ -12,10 +12,13 @@ from graphc.errors import CompilationError
 from graphc.node import Node
 from graphc.ops.contraction import DotGeneral
 from graphc.ops.convolution import ConvGeneral
+from graphc.ops.winograd import WinogradConvolution
 from graphc.passes.axes import plan_axes, substitute
 from graphc.passes.loops import Axis, Contraction, Store
 from graphc.passes.lower import KernelCall, KernelWriter, count_flops
-from graphc.passes.spaces import PRODUCTS, cone
+from graphc.passes.lower_channels import lower_channels
+from graphc.passes.lower_winograd import lower_winograd
+from graphc.passes.spaces import PRODUCTS, by_channels, cone
 from graphc.passes.terms import Index, contiguous_strides, walk_terms
 from graphc.passes.views import linear
 
@@ -44,6 +47,10 @@ class _Range:
 def lower_products(writer: KernelWriter, roots: Sequence[Node]) -> KernelCall:
     """A kernel for the products among what some roots need, and for the roots."""
     node = next(node for node in cone(roots, writer.stored) if isinstance(node.op, PRODUCTS))
+    if isinstance(node.op, ConvGeneral) and by_channels(node):
+        return lower_channels(writer, node, node.op, roots)
+    if isinstance(node.op, WinogradConvolution):
+        return lower_winograd(writer, node, roots)
     named = {f"{item.kind}{number}": item for number, item in enumerate(_ranges(node))}
     axes = [Axis(name, item.extent) for name, item in named.items()]
     indices = {item.axis: Index.axis(name) for name, item in named.items()}

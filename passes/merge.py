@@ -12,14 +12,17 @@ from graphc.op import Elementwise
 from graphc.ops.contraction import DotGeneral
 from graphc.ops.indexing import Gather
 from graphc.ops.leaves import Leaf
+from graphc.ops.movement import BroadcastInDim, Reshape, Transpose
 from graphc.ops.sampling import Random
-from graphc.passes.spaces import PRODUCTS, cone, index_space, is_fold, operation_count
+from graphc.passes.spaces import PRODUCTS, by_channels, cone, index_space, is_fold, operation_count
 
 __all__ = ["merge_groups", "reads_in_place"]
 
 _MOST_BUFFERS = 24
 _CACHED = 1 << 20
 """The most bytes of a product that is finished at once: tiles walk over larger ones in steps that memory dislikes."""
+_LARGE = 1 << 12
+"""Elements from which a transposition has a kernel of its own."""
 _CHEAP = 28
 """Floating-point operations on each element of a product before it is stored."""
 
@@ -37,7 +40,7 @@ def merge_groups(groups: Sequence[Roots], stored: Collection[Node], largest: int
         shape = merger.shape(number)
         if shape is None:
             continue
-        candidates = by_shape.setdefault(shape, [])
+        candidates = by_shape.setdefault(_without_ones(shape), [])
         partner = next((earlier for earlier in candidates if merger.fits(earlier, number)), None)
         if partner is None:
             candidates.append(number)
@@ -65,9 +68,18 @@ def reads_in_place(root: Node, produced: Collection[Node], stored: Collection[No
         if is_fold(node):
             stack.append((node.inputs[0], True))
         else:
-            still = aligned and isinstance(node.op, Elementwise)
+            still = aligned and (isinstance(node.op, Elementwise) or _keeps_places(node))
             stack.extend((source, still) for source in node.inputs)
     return True
+
+
+def _without_ones(shape: Shape) -> Shape:
+    return tuple(size for size in shape if size != 1)
+
+
+def _keeps_places(node: Node) -> bool:
+    """True for a reshape that only adds or drops sizes of 1."""
+    return isinstance(node.op, Reshape) and _without_ones(node.inputs[0].type.shape) == _without_ones(node.type.shape)
 
 
 def _takes_epilogue(node: Node) -> bool:
@@ -76,6 +88,13 @@ def _takes_epilogue(node: Node) -> bool:
         return True
     _, columns = node.op.free_axes(node.inputs[0].type.rank, node.inputs[1].type.rank)
     return len(columns) == 1 and len(node.op.lhs_batch) <= 1
+
+
+def _turns(node: Node) -> bool:
+    """True for a large transposition that moves the innermost axis: its kernel walks over memory as no other does."""
+    count = node.type.elements
+    moves = isinstance(node.op, Transpose) and node.op.axes[-1:] != (node.type.rank - 1,)
+    return moves and not (isinstance(count, int) and count < _LARGE)
 
 
 class _Merger:
@@ -110,10 +129,16 @@ class _Merger:
         mine, other = self.space[first], self.space[second]
         if mine is None or other is None or (mine[1] and other[1] and mine[1] != other[1]):
             return False
+        if mine[0] != other[0] and not self.by_channels(first):
+            return False
         produced = (set(self.members[first]), set(self.members[second]))
         related = self.reads[first] & self.reads[second] or produced[0] & self.reads[second]
         roots = [*self.members[first], *self.members[second]]
         if (first in self.product or second in self.product) and not self.suits_as_epilogue(first, second):
+            return False
+        if any(isinstance(node.op, Random) for node in cone(roots, self.stored)) and not self.flat(roots):
+            return False
+        if any(map(_turns, roots)):
             return False
         if not related or len(self.reads[first] | self.reads[second]) + len(roots) > _MOST_BUFFERS:
             return False
@@ -124,13 +149,27 @@ class _Merger:
             and not self.path_through_others(first, second)
         )
 
+    def by_channels(self, number: int) -> bool:
+        """True for a convolution whose lanes run over the channels: it walks through memory in order, and sizes of 1
+        that its groups leave do not count."""
+        return number in self.product and by_channels(self.product[number])
+
+    def flat(self, roots: Sequence[Node]) -> bool:
+        """True if a kernel for some roots can walk over memory in one loop, as random numbers in long rows ask for."""
+        return all(
+            isinstance(node.op, (Elementwise, Random))
+            or (isinstance(node.op, BroadcastInDim) and not node.inputs[0].type.rank)
+            for node in cone(roots, self.stored)
+        )
+
     def suits_as_epilogue(self, first: int, second: int) -> bool:
         """True if a second group may finish a product's elements before they are stored: cheaply, since its code is
         repeated for every element of a register tile."""
         product, space = self.product.get(first), self.space[second]
         if product is None or second in self.product or space is None or space[1]:
             return False
-        if isinstance(product.type.elements, int) and product.type.elements * product.type.dtype.itemsize > _CACHED:
+        large = isinstance(product.type.elements, int) and product.type.elements * product.type.dtype.itemsize > _CACHED
+        if large and not self.by_channels(first):
             return False
         inside = set(cone([*self.members[first], *self.members[second]], self.stored)) - {product}
         return (

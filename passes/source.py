@@ -26,9 +26,11 @@ from graphc.passes.loops import (
     Search,
     Statement,
     Store,
+    Winograd,
     terms_of,
 )
 from graphc.passes.terms import Term, TermBuilder, walk_terms
+from graphc.passes.winograd_source import winograd_arrays, write_winograd
 from graphc.philox import RANDOM
 
 __all__ = ["CPU", "CUDA", "Dialect", "Source", "print_function", "print_kernel"]
@@ -89,7 +91,7 @@ class Source:
 
 def print_kernel(kernel: Kernel, dialect: Dialect = CPU) -> Source:
     """The source of a kernel in a dialect; equal kernels have equal source."""
-    return _KernelPrinter(kernel, dialect).source()
+    return KernelPrinter(kernel, dialect).source()
 
 
 def print_function(name: str, dtype: DType) -> Source:
@@ -172,7 +174,7 @@ class _Lines:
         )
 
 
-class _KernelPrinter(_Lines):
+class KernelPrinter(_Lines):
     """Writes the statements of one kernel."""
 
     def __init__(self, kernel: Kernel, dialect: Dialect) -> None:
@@ -207,6 +209,8 @@ class _KernelPrinter(_Lines):
                     yield f"{item.result}s", size, item.value.dtype
                     if _blocked(statement.axes):
                         yield f"{item.result}_parts", size, item.value.dtype
+            if isinstance(statement, Winograd):
+                yield from winograd_arrays(statement)
             if isinstance(statement, Loop):
                 yield from self._local_arrays(statement.body)
 
@@ -224,6 +228,8 @@ class _KernelPrinter(_Lines):
                 self.search(statement)
             elif isinstance(statement, Contraction):
                 self.contraction(statement)
+            elif isinstance(statement, Winograd):
+                write_winograd(self, statement)
         self.stores(stores)
 
     def stores(self, stores: Sequence[Store]) -> None:
@@ -274,11 +280,15 @@ class _KernelPrinter(_Lines):
         return f"int32({text})" if wrap else text
 
     def fill(self, items: Sequence[FoldItem], arrays: str, count: str) -> None:
+        if not items:
+            return
         with self.block(f"for l in range({count}):"):
             for item in items:
                 self.line(f"{item.result}{arrays}[l] = {number_source(item.start, item.value.dtype)}")
 
     def add_arrays(self, items: Sequence[FoldItem], count: str) -> None:
+        if not items:
+            return
         with self.block(f"for l in range({count}):"):
             for item in items:
                 total, part = f"{item.result}s[l]", f"{item.result}_parts[l]"
@@ -348,6 +358,8 @@ class _KernelPrinter(_Lines):
                     self.element(fold.items, fold.stores, arrays, "l")
 
             self.nest(fold.axes, fold.items, "width", element)
+            if not fold.body:
+                return
             with self.columns(name):
                 for item in fold.items:
                     self.line(f"{item.result} = {item.result}s[l]")

@@ -15,9 +15,20 @@ from graphc.ops.leaves import Leaf
 from graphc.ops.movement import BroadcastInDim, Reshape, Reverse, Slice, Transpose
 from graphc.ops.reduction import Reduce
 from graphc.ops.sampling import Random
+from graphc.ops.winograd import WinogradConvolution
 from graphc.scalar import CountedScalars
 
-__all__ = ["MAPPED", "PRODUCTS", "Space", "cone", "index_space", "is_fold", "is_mapped", "operation_count"]
+__all__ = [
+    "MAPPED",
+    "PRODUCTS",
+    "Space",
+    "by_channels",
+    "cone",
+    "index_space",
+    "is_fold",
+    "is_mapped",
+    "operation_count",
+]
 
 MAPPED = (Elementwise, Random, Gather, BroadcastInDim, Reshape, Reverse, Slice, Transpose)
 """Ops whose elements can be computed one by one, anywhere."""
@@ -39,8 +50,22 @@ def is_mapped(node: Node) -> bool:
     return isinstance(inner, int) and inner >= _WIDE and operand.elements != 0
 
 
-PRODUCTS = (DotGeneral, ConvGeneral)
+PRODUCTS = (DotGeneral, ConvGeneral, WinogradConvolution)
 """Ops whose elements are sums of products, computed by contractions."""
+
+
+def by_channels(node: Node) -> bool:
+    """True for a convolution that keeps channels apart and has them side by side in memory, so that lanes can run over
+    them: groups of one feature each, or the gradients of such a convolution."""
+    op = node.op
+    if not isinstance(op, ConvGeneral) or not op.grouped:
+        return False
+    left, right = (source.type.shape for source in node.inputs)
+    if right[op.rhs[1]] != 1 or 1 not in (left[op.lhs[0]], left[op.lhs[1]]) or right[op.rhs[-1]] == 1:
+        return False
+    places = ((left, op.lhs), (right, op.rhs), (node.type.shape, op.out))
+    return all(size == 1 for shape, roles in places for size in shape[roles[-1] + 1 :])
+
 
 Space = tuple[Shape, tuple[int, ...]]
 """What a kernel iterates over: a shape, and the axes of it that are reduced."""

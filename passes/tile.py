@@ -3,7 +3,7 @@
 A tile of rows and columns of the result stays in registers while the depths count up; the left operand is read number
 by number and spread over the lanes, the right one in vectors. Each element is one chain of fused multiply-adds in the
 order of the depths, exactly as in the Python source of the same kernel, so tile sizes and threads never change a bit.
-``graphc.passes.vector`` prints the other kernels.
+``graphc.passes.tile_blocks`` walks over large operands in blocks; ``graphc.passes.vector`` prints other kernels.
 """
 
 from __future__ import annotations
@@ -17,10 +17,9 @@ from graphc.passes.lane_terms import LanePrinter, VectorUnit
 from graphc.passes.lanes import Lanes
 from graphc.passes.llvm import Carried, argument_list, kernel_header, size_argument, type_of
 from graphc.passes.loops import Axis, Contraction, Kernel
-from graphc.passes.source import Source
 from graphc.passes.terms import Term
 
-__all__ = ["print_tile", "tiles_apply"]
+__all__ = ["PAGE", "TilePrinter", "rows_collide", "tiles_apply"]
 
 _MOST_ROWS = 24
 _FEWEST_LANES = 4
@@ -28,10 +27,12 @@ _FAR = 512
 """Bytes between rows of the right operand from which copying a block of columns may pay."""
 _FEWEST_TILES = 3
 """Tiles of rows that must share the copy."""
-_PAGE = 4096
+_AHEAD = "16"
+"""Rows of the right operand that are asked for before they are copied; no processor guesses steps so wide."""
+PAGE = 4096
 _LINE = 64
 _WAYS = 8
-"""Lines that a first-level cache holds of those a page apart, and the bytes of a line."""
+"""Lines that a first-level cache holds of those a page apart."""
 _ROOM = 1 << 20
 """The most bytes of a copy; it lies on the thread's stack."""
 
@@ -47,11 +48,17 @@ def tiles_apply(kernel: Kernel) -> bool:
     return isinstance(column.extent, int) and (column.extent == 1 or all(step == 1 for step in steps))
 
 
-def print_tile(kernel: Kernel, unit: VectorUnit) -> Source:
-    """LLVM code of a contraction for a vector unit; ``@KERNEL`` stands for the symbol."""
-    (contraction,) = kernel.body
-    assert isinstance(contraction, Contraction)
-    return Source(kernel.name, _TilePrinter(kernel, contraction, unit).text(), (), (), "llvm")
+def rows_collide(contraction: Contraction, rows: int) -> bool:
+    """True if so many rows of the left operand fall on too few places of the first cache: a multiple of a page apart,
+    or nearly so."""
+    index, depth = contraction.left.index, contraction.depths[-1]
+    assert index is not None
+    step = index.stride(contraction.rows[-1].name)
+    plain = len(contraction.depths) == 1 and index.stride(depth.name) == 1
+    if not plain or not isinstance(step, int) or step == 0:
+        return False
+    places = PAGE // math.gcd(step * contraction.left.dtype.itemsize, PAGE)
+    return rows > _WAYS * places
 
 
 def _lanes(columns: int, dtype: DType, unit: VectorUnit) -> int:
@@ -62,14 +69,17 @@ def _lanes(columns: int, dtype: DType, unit: VectorUnit) -> int:
     return lanes
 
 
-class _TilePrinter(LanePrinter):
+class TilePrinter(LanePrinter):
     """Writes the module: one function a tile shape, and the kernel that walks over the result."""
 
-    def __init__(self, kernel: Kernel, contraction: Contraction, unit: VectorUnit) -> None:
+    own_arguments = ""
+    """What the function of a tile takes besides."""
+
+    def __init__(self, kernel: Kernel, contraction: Contraction, unit: VectorUnit, lanes: int | None = None) -> None:
         assert isinstance(contraction.column.extent, int)
         self.columns = contraction.column.extent
         self.dtype = contraction.left.dtype
-        super().__init__(unit, _lanes(self.columns, self.dtype, unit))
+        super().__init__(unit, lanes or _lanes(self.columns, self.dtype, unit))
         self.kernel, self.c = kernel, contraction
         needed = -(-self.columns // self.lanes)
         self.vectors = 1 if needed == 1 else 3 if needed == 3 else 2
@@ -82,22 +92,8 @@ class _TilePrinter(LanePrinter):
         if outer and whole and isinstance(inner.extent, int):
             self.tiled, self.beside = outer[-1], inner.extent
             self.rows //= inner.extent
-        self.row_room = self._row_room()
-        """Elements between rows of the left operand in a copy of a tile's rows; 0 if they are read where they are."""
-
-    def _row_room(self) -> int:
-        """Rows a multiple of a page apart fall on the same few places of the first cache: more than it has are copied,
-        a little further apart, where few columns share the reading of a row."""
-        index, depth = self.c.left.index, self.c.depths[-1]
-        assert index is not None
-        step = index.stride(self.tiled.name)
-        plain = self.beside == 1 and len(self.c.depths) == 1 and index.stride(depth.name) == 1
-        if not plain or self.columns > self.lanes or not isinstance(step, int) or not isinstance(depth.extent, int):
-            return 0
-        places = _PAGE // math.gcd(step * self.dtype.itemsize, _PAGE)
-        room = -(-depth.extent // self.lanes) * self.lanes + _LINE // self.dtype.itemsize
-        collide = step > 0 and self.rows > _WAYS * places
-        return room if collide and room * self.rows * self.dtype.itemsize <= _ROOM else 0
+        if self.columns <= self.lanes and self.beside == 1 and rows_collide(contraction, self.rows):
+            self.rows = _WAYS - 1
 
     def text(self) -> str:
         shapes: dict[tuple[int, int], None] = {}
@@ -109,20 +105,12 @@ class _TilePrinter(LanePrinter):
     # A tile.
     def tile(self, steps: int, columns: int) -> None:
         """A function that computes ``columns`` elements of the result's rows at ``steps`` from given positions on."""
-        c, self.values = self.c, {}
-        self.s.known = {}
-        places = "".join(f"i64 %at.{axis.name}, " for axis in self.axes)
-        buffers = ", ".join(f"ptr noalias %{buffer.name}" for buffer in self.kernel.buffers)
-        self.a.lines.append(
-            f"define internal void @tile_{steps}x{columns}({argument_list(self.kernel)}{places}"
-            f"ptr %right.start, i64 %right.step, ptr %row.room, {buffers}) {{"
-        )
-        self.a.label("start")
-        self.counters = {axis.name: f"%at.{axis.name}" for axis in self.axes}
+        c = self.c
+        self.begin(steps, columns)
         masks = [self.mask_of(min(self.lanes, columns - start)) for start in range(0, columns, self.lanes)]
-        kind = type_of(self.dtype, self.lanes)
-        cells = [[Carried(kind, "zeroinitializer") for _ in masks] for _ in range(steps * self.beside)]
+        cells = self.sums(steps * self.beside, masks)
         self.depths(c.depths, Carried("ptr", "%right.start"), cells, masks)
+        self.keep(cells, masks)
         column = c.column.name
         first_row, first_column = self.counters[self.tiled.name], self.counters[column]
         self.lane_axis = column
@@ -135,9 +123,32 @@ class _TilePrinter(LanePrinter):
                 self.values, self.mask = {}, mask
                 self.variables[c.result] = Lanes(cell.value, self.dtype, self.lanes)
                 self.stores(c.stores)
+        self.end()
+
+    def begin(self, steps: int, columns: int) -> None:
+        """The head of a tile's function."""
+        self.values, self.s.known = {}, {}
+        places = "".join(f"i64 %at.{axis.name}, " for axis in self.axes)
+        buffers = ", ".join(f"ptr noalias %{buffer.name}" for buffer in self.kernel.buffers)
+        self.a.lines.append(
+            f"define internal void @tile_{steps}x{columns}({argument_list(self.kernel)}{places}"
+            f"ptr %right.start, i64 %right.step, {self.own_arguments}{buffers}) {{"
+        )
+        self.a.label("start")
+        self.counters = {axis.name: f"%at.{axis.name}" for axis in self.axes}
+
+    def end(self) -> None:
+        """The end of a tile's function."""
         self.lane_axis, self.mask = "", None
         self.a.do("ret void")
         self.a.lines.append("}")
+
+    def sums(self, rows: int, masks: Sequence[str | None]) -> list[list[Carried]]:
+        """What the sums of a tile start with."""
+        return [[Carried(type_of(self.dtype, self.lanes), "zeroinitializer") for _ in masks] for _ in range(rows)]
+
+    def keep(self, cells: Sequence[Sequence[Carried]], masks: Sequence[str | None]) -> None:
+        """What happens to sums before they are used."""
 
     def mask_of(self, count: int) -> str | None:
         """The mask of the first lanes; None for all of them."""
@@ -158,16 +169,26 @@ class _TilePrinter(LanePrinter):
             return
         self.counters[axis.name] = "0"
         left = Carried("ptr", self.start_of(self.c.left))
-        along, beside = self.step(self.c.left, self.tiled), self.step(self.c.left, self.c.rows[-1])
-        if self.row_room:
-            left.value, along = self.spread_rows(left.value, along, len(cells)), str(self.row_room)
+        self.deepen(extent, left, self.step(self.c.left, self.tiled), right, cells, masks)
+
+    def deepen(
+        self,
+        count: str,
+        left: Carried,
+        along: str,
+        right: Carried,
+        cells: Sequence[Sequence[Carried]],
+        masks: Sequence[str | None],
+    ) -> None:
+        """Add the products of a number of depths to a tile, whose rows are a step apart in the left operand."""
+        beside, left_step = self.step(self.c.left, self.c.rows[-1]), self.step(self.c.left, self.c.depths[-1])
         row_offsets = [
             self.plus(self.times(str(number // self.beside), along), self.times(str(number % self.beside), beside))
             for number in range(len(cells))
         ]
-        left_step = self.step(self.c.left, axis)
         element = type_of(self.dtype)
-        with self.s.block(), self.a.loop("0", extent, carried=[*carried, left, right]):
+        carried = [cell for vectors in cells for cell in vectors]
+        with self.s.block(), self.a.loop("0", count, carried=[*carried, left, right]):
             loaded = [
                 self.s.load_lanes(self.a.at(element, right.value, str(number * self.lanes)), self.dtype, mask)
                 for number, mask in enumerate(masks)
@@ -179,21 +200,6 @@ class _TilePrinter(LanePrinter):
                     cell.value = self.s.fma(number, column, total).text
             left.value = self.a.emit(f"getelementptr {element}, ptr {left.value}, i64 {left_step}")
             right.value = self.a.emit(f"getelementptr {element}, ptr {right.value}, i64 %right.step")
-
-    def spread_rows(self, left: str, step: str, rows: int) -> str:
-        """A copy of a tile's rows."""
-        depth, element = self.c.depths[-1].extent, type_of(self.dtype)
-        assert isinstance(depth, int)
-        whole = depth // self.lanes * self.lanes
-        for row in range(rows):  # one after the other, as memory likes it
-            source, target = self.a.times(step, str(row)), str(row * self.row_room)
-            for start, stop, mask in ((0, whole, None), (whole, depth, self.mask_of(depth - whole))):
-                if start < stop:
-                    with self.s.block(), self.a.loop(str(start), str(stop), self.lanes) as place:
-                        read = self.a.at(element, left, self.a.plus(place, source))
-                        copy = self.a.at(element, "%row.room", self.a.plus(place, target))
-                        self.s.store(self.s.load_lanes(read, self.dtype, mask), copy)
-        return "%row.room"
 
     def start_of(self, term: Term) -> str:
         """The address of an operand's element at the present positions."""
@@ -219,10 +225,11 @@ class _TilePrinter(LanePrinter):
             first, last = self.a.share(last)
         else:
             ranges[c.shared.name] = self.a.share(ranges[c.shared.name][1])
-        self.reserve(ranges, block)
-        self.rows_copy = "null"
-        if self.row_room:
-            self.rows_copy = self.a.emit(f"alloca {type_of(self.dtype)}, i64 {self.row_room * self.rows}, align 64")
+        depth = "1"
+        for axis in c.depths:
+            depth = self.a.times(depth, self.a.size(axis.extent))
+            self.counters[axis.name] = "0"
+        self.reserve(ranges, block, depth)
         with ExitStack() as loops:
             self.counters[c.batch.name] = "0"
             if c.batch.extent != 1:
@@ -230,23 +237,20 @@ class _TilePrinter(LanePrinter):
             if full:
                 with self.a.loop(first, self.a.smaller(last, str(full))) as number:
                     self.counters[c.column.name] = self.a.times(number, str(block))
-                    self.rows_of_tiles(shapes, block, ranges, self.pack(block))
+                    self.rows_of_tiles(shapes, block, ranges, self.pack(block, depth))
             if tail:
                 with self.a.loop(str(full), last):
                     self.counters[c.column.name] = str(full * block)
-                    self.rows_of_tiles(shapes, tail, ranges, self.pack(tail))
+                    self.rows_of_tiles(shapes, tail, ranges, self.pack(tail, depth))
         self.a.do("ret i32 0")
         self.a.lines.append("}")
 
-    def reserve(self, ranges: dict[str, tuple[str, str]], block: int) -> None:
+    def reserve(self, ranges: dict[str, tuple[str, str]], block: int, depth: str) -> None:
         """Decide whether columns of the right operand are first copied to lie side by side, and make room for them.
 
         Rows that lie far apart fall on each other in the caches; the copy pays if several tiles read it.
         """
         self.packed, step = "", self.step(self.c.right, self.c.depths[-1])
-        self.depth = "1"
-        for axis in self.c.depths:
-            self.depth = self.a.times(self.depth, self.a.size(axis.extent))
         if step.isdigit() and int(step) * self.dtype.itemsize < _FAR:
             return
         rows = "1"
@@ -254,31 +258,36 @@ class _TilePrinter(LanePrinter):
             first, last = ranges[axis.name]
             rows = self.a.times(rows, self.a.plus(last, self.a.times(first, "-1")))
         several = self.a.emit(f"icmp sge i64 {rows}, {_FEWEST_TILES * self.rows}")
-        fits = self.a.emit(f"icmp sle i64 {self.depth}, {_ROOM // (block * self.dtype.itemsize)}")
+        fits = self.a.emit(f"icmp sle i64 {depth}, {_ROOM // (block * self.dtype.itemsize)}")
         self.packed = self.a.emit(f"and i1 {several}, {fits}")
-        room = self.a.emit(f"select i1 {self.packed}, i64 {self.a.times(self.depth, str(block))}, i64 0")
+        room = self.a.emit(f"select i1 {self.packed}, i64 {self.a.times(depth, str(block))}, i64 0")
         self.room = self.a.emit(f"alloca {type_of(self.dtype)}, i64 {room}, align 64")
 
-    def pack(self, columns: int) -> tuple[str, str]:
+    def pack(self, columns: int, depth: str) -> tuple[str, str]:
         """Where a block of columns of the right operand starts, copied or not, and how far its rows are apart."""
-        for axis in self.c.depths:
-            self.counters[axis.name] = "0"
         self.values, self.s.known = {}, {}
         start, step = self.start_of(self.c.right), self.step(self.c.right, self.c.depths[-1])
         if not self.packed:
             return start, step
         element, width = type_of(self.dtype), -(-columns // self.lanes) * self.lanes
         source, target = Carried("ptr", start), Carried("ptr", self.room)
-        rows = self.a.emit(f"select i1 {self.packed}, i64 {self.depth}, i64 0")
+        rows = self.a.emit(f"select i1 {self.packed}, i64 {depth}, i64 0")
         with self.s.block(), self.a.loop("0", rows, carried=[source, target]):
             for first in range(0, columns, self.lanes):
                 mask = self.mask_of(min(self.lanes, columns - first))
                 vector = self.s.load_lanes(self.a.at(element, source.value, str(first)), self.dtype, mask)
                 self.s.store(vector, self.a.at(element, target.value, str(first)))
+                if first * self.dtype.itemsize % _LINE == 0:
+                    self.prefetch(self.a.at(element, source.value, self.a.plus(str(first), self.a.times(step, _AHEAD))))
             source.value = self.a.emit(f"getelementptr {element}, ptr {source.value}, i64 {step}")
             target.value = self.a.emit(f"getelementptr {element}, ptr {target.value}, i64 {width}")
         start = self.a.emit(f"select i1 {self.packed}, ptr {self.room}, ptr {start}")
         return start, self.a.emit(f"select i1 {self.packed}, i64 {width}, i64 {step}")
+
+    def prefetch(self, address: str) -> None:
+        """Ask for memory that will be read soon, which may lie outside of all buffers."""
+        self.s.declarations["declare void @llvm.prefetch.p0(ptr, i32, i32, i32)"] = None
+        self.a.do(f"call void @llvm.prefetch.p0(ptr {address}, i32 0, i32 2, i32 1)")
 
     def rows_of_tiles(
         self,
@@ -303,9 +312,13 @@ class _TilePrinter(LanePrinter):
                     places = "".join(f"i64 {self.counters[axis.name]}, " for axis in self.axes)
                     passed = "".join(f"i64 {size_argument(name)}, " for name in self.kernel.sizes)
                     buffers = ", ".join(f"ptr %{buffer.name}" for buffer in self.kernel.buffers)
-                    operands = f"ptr {right[0]}, i64 {right[1]}, ptr {self.rows_copy}, {buffers}"
+                    operands = f"ptr {right[0]}, i64 {right[1]}, {self.own_values()}{buffers}"
                     self.a.do(f"call void @tile_{height}x{width}({passed}{places}{operands})")
                 row = self.a.plus(row, self.a.times(blocks, str(height)))
+
+    def own_values(self) -> str:
+        """What is passed for ``own_arguments``."""
+        return ""
 
     def _heights(self, row: str, last: str) -> Iterator[int]:
         """Heights of tiles: alike and one for the rest if the number of rows is known, else halves down to 1."""
@@ -315,9 +328,10 @@ class _TilePrinter(LanePrinter):
             yield from (part for part in (height, count % height if height else 0) if part)
             return
         height = self.rows
-        while height:
+        while height > 1:
             yield height
-            height //= 2
+            height = (height + 1) // 2
+        yield 1
 
     def quotient(self, number: str, divisor: int) -> str:
         return str(int(number) // divisor) if number.isdigit() else self.a.emit(f"sdiv i64 {number}, {divisor}")

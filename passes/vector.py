@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from graphc.dtypes import INT64
-from graphc.passes.lane_terms import LanePrinter, VectorUnit
+from graphc.passes.lane_terms import VectorUnit
+from graphc.passes.lane_walks import LaneWalks, short_rows, turn
 from graphc.passes.lanes import Lanes, number_in_llvm
 from graphc.passes.llvm import Carried, kernel_header, type_of
 from graphc.passes.loops import (
@@ -28,6 +29,7 @@ from graphc.passes.loops import (
     Search,
     Statement,
     Store,
+    Winograd,
     axes_of,
     terms_of,
 )
@@ -38,13 +40,19 @@ from graphc.philox import RANDOM
 __all__ = ["print_vector", "vectors_apply"]
 
 
+_SEVERAL = 4
+"""Vectors of 16 that are computed at once where chains of operations are long."""
+_MANY_CALLS = 3
+"""Functions such as exp that make a chain long."""
+
+
 def vectors_apply(kernel: Kernel) -> bool:
     """True for kernels without contractions whose lanes never write to one place."""
     return all(map(_applies, kernel.body))
 
 
 def _applies(statement: Statement) -> bool:
-    if isinstance(statement, Contraction):
+    if isinstance(statement, (Contraction, Winograd)):
         return False
     if isinstance(statement, Loop):
         inner = all(map(_applies, statement.body))
@@ -63,6 +71,24 @@ def _draws_in_order(terms: Sequence[Term], axis: str) -> bool:
     return bool(drawn) and all(element.index == Index.axis(axis) for element in drawn)
 
 
+def _long_chain(statement: Statement) -> bool:
+    """True for long rows whose elements are each a long chain of operations: computing several vectors at once leaves
+    no operation waiting for the one before."""
+    while isinstance(statement, Loop) and not all(isinstance(part, Store) for part in statement.body):
+        (first, *others) = statement.body
+        if not all(isinstance(part, Store) for part in others):
+            return False
+        statement = first
+    if not isinstance(statement, (Loop, Fold)):
+        return False
+    axis = statement.axes[-1] if isinstance(statement, Fold) else statement.axis
+    terms = list(walk_terms(terms_of(statement)))
+    calls = sum(term.kind == "call" for term in terms)
+    drawn = any(term.kind == "call" and term.name in RANDOM for term in terms)
+    long = not isinstance(axis.extent, int) or axis.extent >= 2 * _SEVERAL * LANES
+    return calls >= _MANY_CALLS and not drawn and long
+
+
 def _stores(body: Sequence[Statement]) -> list[Store]:
     return [statement for statement in body if isinstance(statement, Store)]
 
@@ -79,11 +105,11 @@ def print_vector(kernel: Kernel, unit: VectorUnit) -> Source:
     return Source(kernel.name, _VectorPrinter(kernel, unit).text(), (), (), "llvm")
 
 
-class _VectorPrinter(LanePrinter):
+class _VectorPrinter(LaneWalks):
     """Writes the statements of a kernel."""
 
     def __init__(self, kernel: Kernel, unit: VectorUnit) -> None:
-        super().__init__(unit, LANES)
+        super().__init__(unit, LANES * _SEVERAL if all(map(_long_chain, kernel.body)) else LANES)
         self.kernel = kernel
 
     def text(self) -> str:
@@ -114,7 +140,12 @@ class _VectorPrinter(LanePrinter):
         self.hoist(terms, inner)
         extent = self.a.size(loop.axis.extent)
         start, stop = self.a.share(extent, loop.axis.granule) if top else ("0", extent)
-        if all(isinstance(statement, Store) for statement in loop.body):
+        rows, square = short_rows(loop), turn(loop)
+        if rows is not None:
+            self.walk_short_rows(rows, start, stop)
+        elif square is not None:
+            self.walk_turning(square, start, stop)
+        elif all(isinstance(statement, Store) for statement in loop.body):
             over = self.over_blocks if _draws_in_order(terms, loop.axis.name) else self.over_lanes
             over(loop.axis, start, stop, lambda: self.statements(loop.body))
         else:
@@ -124,22 +155,34 @@ class _VectorPrinter(LanePrinter):
     # Reductions.
     def start_of(self, items: Sequence[FoldItem]) -> list[Carried]:
         """Vectors of the numbers that the reductions start with."""
-        starts = [self.s.spread(self.s.constant(item.start, item.value.dtype)) for item in items]
+        with self.s.of(LANES):
+            starts = [self.s.spread(self.s.constant(item.start, item.value.dtype)) for item in items]
         return [Carried(start.kind, start.text) for start in starts]
 
     def combine(self, item: FoldItem, left: str, right: str) -> str:
         dtype = item.value.dtype
-        return self.s.primitive(item.combine, dtype, Lanes(left, dtype, LANES), Lanes(right, dtype, LANES)).text
+        with self.s.of(LANES):
+            return self.s.primitive(item.combine, dtype, Lanes(left, dtype, LANES), Lanes(right, dtype, LANES)).text
 
     def accumulate(self, items: Sequence[FoldItem], stores: Sequence[Store], totals: Sequence[Carried]) -> None:
         """What happens for one element of each lane: values, stores on the way, accumulation."""
         self.evaluate([*(item.value for item in items), *(term for store in stores for term in terms_of(store))])
         self.stores(stores)
         for item, total in zip(items, totals, strict=True):
-            new = self.combine(item, total.value, self.s.spread(self.value(item.value)).text)
-            if self.mask is not None:
-                new = self.s.pure(f"select <{LANES} x i1> {self.mask}, {total.kind} {new}, {total.kind} {total.value}")
-            total.value = new
+            values = self.s.spread(self.value(item.value))
+            for first in range(0, self.lanes, LANES):
+                new = self.combine(item, total.value, self.part(values.text, values.kind, first))
+                if self.mask is not None:
+                    mask = self.part(self.mask, self.s.bits, first)
+                    new = self.s.pure(f"select <{LANES} x i1> {mask}, {total.kind} {new}, {total.kind} {total.value}")
+                total.value = new
+
+    def part(self, vector: str, kind: str, first: int) -> str:
+        """The 16 lanes of a vector from one on."""
+        if self.lanes == LANES:
+            return vector
+        order = ", ".join(f"i32 {first + lane}" for lane in range(LANES))
+        return self.s.pure(f"shufflevector {kind} {vector}, {kind} poison, <{LANES} x i32> <{order}>")
 
     def nest(
         self,

@@ -35,7 +35,8 @@ def check_model(model: Model, feed: Mapping[str, object], relative: float, absol
     def watch(name: str, result: Graph) -> None:
         passed.append(f"pass {name:<14} same values, {len(result.nodes)} nodes")
 
-    run_pipeline(graph, optimisations(training=True), probe=Probe(arrays, states, relative, absolute), watch=watch)
+    probe = Probe(arrays, states, relative, absolute)
+    run_pipeline(graph, optimisations(True, model.winograd), probe=probe, watch=watch)
     expected, updates = run_graph(graph, arrays, states)
     executable = model.executable("train")
     outputs = executable.run(arrays, sizes)

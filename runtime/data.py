@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from graphc.dims import Dim
-from graphc.errors import FeedError
+from graphc.errors import DeclarationError, FeedError
 from graphc.frontend.initializers import Stream
 from graphc.node import Node
 from graphc.ops.leaves import Input
@@ -16,7 +16,7 @@ from graphc.origin import user_location
 from graphc.runtime.feeds import as_array, check_names
 from graphc.scalar import Array
 
-__all__ = ["ArrayData", "shuffled"]
+__all__ = ["ArrayData", "check_batch_size", "shuffled"]
 
 
 def shuffled(count: int, seed: int, epoch: int) -> Array:
@@ -26,6 +26,17 @@ def shuffled(count: int, seed: int, epoch: int) -> Array:
     [0, 1, 2, 3]
     """
     return np.argsort(Stream(seed, f"shuffle/{epoch}").uniform((count,)), kind="stable")
+
+
+def check_batch_size(purpose: str, size: object) -> None:
+    """DeclarationError for a size of batches that is no positive integer."""
+    if not isinstance(size, int) or size < 1:
+        raise DeclarationError(
+            f"{purpose} needs a batch_size of at least 1",
+            at=str(user_location()),
+            expected="batch_size: a positive integer",
+            got=f"batch_size={size!r}",
+        )
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ here.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from functools import cache
 from typing import Any
@@ -24,8 +25,13 @@ def _initialize() -> None:
 
 @cache
 def host() -> tuple[str, str]:
-    """The processor's name and features, as LLVM calls them: code for one may be an illegal instruction on another."""
-    return llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
+    """The processor's name and features, as LLVM calls them: code for one may be an illegal instruction on another.
+
+    $NUMBA_CPU_NAME and $NUMBA_CPU_FEATURES name another processor, for numba's kernels and so for all others.
+    """
+    name = os.environ.get("NUMBA_CPU_NAME")
+    features = os.environ.get("NUMBA_CPU_FEATURES", "" if name is not None and name.lower() == "generic" else None)
+    return name or llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten() if features is None else features
 
 
 def assemble(source: Source, key: str) -> ObjectCode:

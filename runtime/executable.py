@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,8 +23,10 @@ from graphc.passes.lower_groups import STATUS
 from graphc.passes.source import CPU, Source, print_kernel
 from graphc.passes.storage import Storage
 from graphc.passes.threads import Command, plan_commands
-from graphc.passes.tile import print_tile, tiles_apply
+from graphc.passes.tile import tiles_apply
+from graphc.passes.tiles import print_tile
 from graphc.passes.vector import print_vector, vectors_apply
+from graphc.passes.winograd_tile import print_winograd, winograd_applies
 from graphc.runtime.compilation import Task, compile_sources
 from graphc.runtime.drive import MOST_ARGUMENTS
 from graphc.runtime.engine import Engine, host
@@ -40,14 +43,15 @@ _MOST_BINDINGS = 32
 class _Binding:
     """The table of commands for given sizes.
 
-    inputs: (name, where its address stands). outputs: (name, shape, element type, where its address stands). spans:
-    where the command of each call stands.
+    inputs: (name, where its address stands). outputs: (name, shape, element type, where its address stands). numbers:
+    outputs of one element, with the memory that they are written to. spans: where the command of each call stands.
     """
 
     table: Array
     address: int
     inputs: list[tuple[str, list[int]]]
     outputs: list[tuple[str, tuple[int, ...], np.dtype[np.generic], list[int]]]
+    numbers: dict[str, Array]
     spans: dict[int, tuple[int, int]]
 
 
@@ -56,6 +60,8 @@ def source_for(kernel: Kernel, features: str) -> Source:
     unit = VectorUnit.of(features)
     if tiles_apply(kernel):
         return print_tile(kernel, unit)
+    if winograd_applies(kernel):
+        return print_winograd(kernel, unit)
     if vectors_apply(kernel):
         return print_vector(kernel, unit)
     return print_kernel(kernel, CPU)
@@ -72,6 +78,14 @@ def _check_arguments(program: Program) -> None:
                 got=str(count),
                 way_out="compile with fuse=False",
             )
+
+
+def _address_of(array: Array) -> int:
+    """Where an array's elements lie; ctypes is asked first because it is three times as fast."""
+    try:
+        return ctypes.addressof(ctypes.c_char.from_buffer(array.data))
+    except (TypeError, ValueError):  # an array that is read only, or empty
+        return int(array.__array_interface__["data"][0])
 
 
 class Executable:
@@ -111,19 +125,24 @@ class Executable:
         status = self._executor.run(binding.address, len(binding.table))
         if status:
             self._report(status, inputs)
+        for name, number in binding.numbers.items():
+            outputs[name] = number.copy()
         return outputs
 
     def _connect(self, binding: _Binding, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Write the addresses of inputs and of new output arrays into the table."""
+        """Write the addresses of inputs and of new output arrays into the table; the arrays by name."""
         table = binding.table.data  # numpy's own indexing would take ten times as long
         for label, places in binding.inputs:
-            address = inputs[label].__array_interface__["data"][0]
+            address = _address_of(inputs[label])
             for place in places:
                 table[place] = address
         outputs: dict[str, Array] = {}
         for name, shape, dtype, places in binding.outputs:
+            if name in binding.numbers:
+                outputs[name] = binding.numbers[name]
+                continue
             outputs[name] = array = np.empty(shape, dtype)
-            address = array.__array_interface__["data"][0]
+            address = _address_of(array)
             for place in places:
                 table[place] = address
         return outputs
@@ -213,16 +232,16 @@ class Executable:
                 numbers += [3, 0, 0]
         table = np.array(numbers, np.int64)
         inputs = [(storage.name, spots) for storage, spots in places.items() if storage.kind == "input"]
-        outputs = [
-            (
-                name,
-                tuple(evaluate(size, sizes) for size in node.type.shape),
-                node.type.dtype.numpy,
-                places[Storage("output", name, node.type, node)],
-            )
-            for name, node in program.graph.outputs
-        ]
-        return _Binding(table, int(table.ctypes.data), inputs, outputs, spans)
+        outputs = []
+        ones: dict[str, Array] = {}
+        for name, node in program.graph.outputs:
+            spots = places[Storage("output", name, node.type, node)]
+            shape = tuple(evaluate(size, sizes) for size in node.type.shape)
+            outputs.append((name, shape, node.type.dtype.numpy, spots))
+            if not shape:
+                ones[name] = np.zeros(shape, node.type.dtype.numpy)
+                table[spots] = ones[name].ctypes.data
+        return _Binding(table, int(table.ctypes.data), inputs, outputs, ones, spans)
 
     def _last_input_check(self, commands: list[Command]) -> int | None:
         """The last of the range checks of inputs, after which a step stops if one failed."""

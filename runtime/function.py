@@ -55,6 +55,7 @@ class Function:
         seed: int = 0,
         threads: int | None = None,
         fuse: bool = True,
+        winograd: bool = True,
         name: str = "function",
     ) -> None:
         self._kind = "one" if isinstance(outputs, Tensor) else "dict" if isinstance(outputs, Mapping) else "list"
@@ -73,7 +74,7 @@ class Function:
         seed_cell.set(seed)
         step.set(0)
         graph, self._cells = bind_cells(declared, {SEED: seed_cell, STEP: step}, seed)
-        self.graph = run_pipeline(graph, optimisations(training))
+        self.graph = run_pipeline(graph, optimisations(training, winograd))
         program = build_program(self.graph, Fuse(enabled=fuse))
         self._executable = Executable(program, self._cells, threads)
 
@@ -139,6 +140,7 @@ def function(
     seed: int = 0,
     threads: int | None = None,
     fuse: bool = True,
+    winograd: bool = True,
     name: str = "function",
 ) -> Function:
     """Compile a graph into a function of arrays.
@@ -146,7 +148,8 @@ def function(
     inputs: tensors made by ``gc.input``, in the order of the arguments. outputs: one tensor, a list, or a dictionary.
     updates: pairs (state, new value) applied at each call. training: which side of dropout and the like. seed: of
     random numbers and initial values; every call draws new numbers. threads: default $GRAPHC_NUM_THREADS or all
-    processors. fuse: False gives every value a kernel of its own, with the same bits.
+    processors. fuse: False gives every value a kernel of its own, with the same bits. winograd: False computes
+    convolutions of 3 x 3 in float32 as the sums they are declared to be, not with fewer multiplications.
 
     >>> import graphc as gc
     >>> x = gc.input("x", shape=("n",))
@@ -154,4 +157,14 @@ def function(
     >>> double([1.0, 2.0])
     array([2., 4.], dtype=float32)
     """
-    return Function(inputs, outputs, updates, training=training, seed=seed, threads=threads, fuse=fuse, name=name)
+    return Function(
+        inputs,
+        outputs,
+        updates,
+        training=training,
+        seed=seed,
+        threads=threads,
+        fuse=fuse,
+        winograd=winograd,
+        name=name,
+    )

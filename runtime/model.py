@@ -26,7 +26,7 @@ from graphc.rewrite import Firing
 from graphc.runtime.callbacks import Callback
 from graphc.runtime.checking import check_model
 from graphc.runtime.checkpoint import Position, read_checkpoint, restore, write_checkpoint
-from graphc.runtime.data import ArrayData
+from graphc.runtime.data import ArrayData, check_batch_size
 from graphc.runtime.declared import named_nodes
 from graphc.runtime.executable import Executable
 from graphc.runtime.history import History
@@ -54,13 +54,15 @@ class Model:
         seed: int = 0,
         threads: int | None = None,
         fuse: bool = True,
+        winograd: bool = True,
         dump: str | os.PathLike[str] | None = None,
         name: str = "model",
     ) -> None:
         _check_loss(loss)
         self.name, self.optimizer, self.threads = name, optimizer, threads
         self.position = Position()
-        self._fuse, self._dump = Fuse(enabled=fuse), dump
+        self._fuse, self.winograd, self._dump = Fuse(enabled=fuse), winograd, dump
+        _check_metrics(metrics or {})
         watched = {"loss": loss, **(metrics or {})}
         asked = dict(outputs or {})
         clash = watched.keys() & asked.keys()
@@ -135,7 +137,7 @@ class Model:
     def graph(self, mode: str = "train") -> Graph:
         """The optimised graph of a mode."""
         if mode == "train":
-            return run_pipeline(self.backward, optimisations(training=True), dump=self._dump)
+            return run_pipeline(self.backward, optimisations(True, self.winograd), dump=self._dump)
         if mode not in ("evaluate", "predict"):
             raise DeclarationError(f"there is no mode {mode!r}", expected="train, evaluate or predict")
         names = self._watched if mode == "evaluate" else self._asked
@@ -146,7 +148,7 @@ class Model:
                 way_out='give gc.compile outputs={"logits": logits}',
             )
         part = Graph(tuple((key, self.declared.output(key)) for key in names), (), f"{self.name}_{mode}")
-        return run_pipeline(part, optimisations(training=False), dump=self._dump)
+        return run_pipeline(part, optimisations(False, self.winograd), dump=self._dump)
 
     # Using.
     def step(self, feed: Mapping[str, object], check_finite: bool = False) -> dict[str, float]:
@@ -195,11 +197,13 @@ class Model:
 
     def evaluate(self, data: Mapping[str, object], *, batch_size: int = 256) -> dict[str, float]:
         """The loss and metrics on data, in inference mode, averaged over samples; FeedError if there are none."""
+        check_batch_size("evaluate", batch_size)
         inputs = self.executable("evaluate").program.graph.inputs
         return evaluate_on(self, ArrayData.of(inputs, data), batch_size)
 
     def predict(self, data: Mapping[str, object], *, batch_size: int = 256) -> dict[str, Array]:
         """The outputs on data, in inference mode, batch after batch joined along the first axis."""
+        check_batch_size("predict", batch_size)
         executable = self.executable("predict")
         columns = ArrayData.of(executable.program.graph.inputs, data)
         parts: dict[str, list[Array]] = {}
@@ -277,6 +281,19 @@ def _check_loss(loss: Tensor) -> None:
         )
 
 
+def _check_metrics(metrics: Mapping[str, Tensor]) -> None:
+    for name, metric in metrics.items():
+        if not isinstance(metric, Tensor) or metric.shape:
+            raise DeclarationError(
+                f"metric {name!r} is no scalar",
+                at=str(user_location()),
+                facts=[("metric", describe(metric.node) if isinstance(metric, Tensor) else repr(metric))],
+                expected="one number for a batch, such as f32[]",
+                got=str(metric.type) if isinstance(metric, Tensor) else type(metric).__name__,
+                way_out="take the mean, or give it to gc.compile as one of the outputs",
+            )
+
+
 def _check_outputs(outputs: Mapping[str, Tensor]) -> None:
     """Refuse outputs that cannot be joined batch after batch, since their first axis does not grow with the samples."""
     inputs = Graph(named_nodes(outputs)).inputs
@@ -302,6 +319,7 @@ def compile(
     seed: int = 0,
     threads: int | None = None,
     fuse: bool = True,
+    winograd: bool = True,
     dump: str | os.PathLike[str] | None = None,
     name: str = "model",
 ) -> Model:
@@ -310,8 +328,9 @@ def compile(
     loss: a float scalar. metrics: scalars to be watched. outputs: tensors for ``predict``; their first axis counts
     samples, DeclarationError if it does not. seed: of initial values, random numbers and the order of samples. threads:
     default $GRAPHC_NUM_THREADS or all processors; the bits do not depend on it. fuse: False gives every value a kernel
-    of its own, with the same bits. dump: a folder for the graph's text after each pass (default $GRAPHC_DUMP). name:
-    titles pictures and dumps.
+    of its own, with the same bits. winograd: False computes convolutions of 3 x 3 in float32 as the sums they are
+    declared to be, not with fewer multiplications (docs/numerics.md). dump: a folder for the graph's text after each
+    pass (default $GRAPHC_DUMP). name: titles pictures and dumps.
 
     >>> import graphc as gc
     >>> x, y = gc.input("x", shape=("batch", 2)), gc.input("y", shape=("batch", 1))
@@ -321,4 +340,15 @@ def compile(
     >>> history["loss"][-1] < 0.01
     True
     """
-    return Model(loss, optimizer, metrics, outputs, seed=seed, threads=threads, fuse=fuse, dump=dump, name=name)
+    return Model(
+        loss,
+        optimizer,
+        metrics,
+        outputs,
+        seed=seed,
+        threads=threads,
+        fuse=fuse,
+        winograd=winograd,
+        dump=dump,
+        name=name,
+    )

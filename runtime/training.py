@@ -40,7 +40,7 @@ def fit(
     progress: bool | None,
 ) -> History:
     """Train from the model's position for a number of epochs; a begun epoch counts as the first."""
-    if epochs < 0 or batch_size < 1:
+    if not isinstance(epochs, int) or not isinstance(batch_size, int) or epochs < 0 or batch_size < 1:
         raise DeclarationError(
             "fit needs epochs of at least 0 and batches of at least 1",
             at=str(user_location()),

@@ -14,6 +14,7 @@ from graphc.frontend.layers.pooling import (
     MaxPool2d,
     MaxPool3d,
 )
+from graphc.frontend.layers.resizing import Upsample1d, Upsample2d
 
 __all__ = [
     "Activation",
@@ -36,4 +37,6 @@ __all__ = [
     "MaxPool2d",
     "MaxPool3d",
     "Sequential",
+    "Upsample1d",
+    "Upsample2d",
 ]

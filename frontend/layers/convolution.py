@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from graphc.errors import DeclarationError, ShapeError
+from graphc.errors import DeclarationError, DTypeError, ShapeError
 from graphc.frontend.convolution import Padding, convolution, convolution_transpose, per_axis
 from graphc.frontend.initializers import Initializer
 from graphc.frontend.layers.basic import ActivationLike, as_activation, only_input
@@ -51,7 +51,8 @@ class _Conv(Layer):
         self.kernel_initializer, self.bias_initializer = kernel_initializer, bias_initializer
 
     def build(self, *inputs: Tensor) -> None:
-        """Declare weight and bias; ShapeError for inputs of another rank, or channels that groups do not divide."""
+        """Declare weight and bias; ShapeError for inputs of another rank, or channels that groups do not divide,
+        DTypeError for inputs that are no floats."""
         x = only_input(self, inputs)
         channels = x.shape[-1] if x.ndim else 0
         if x.ndim != self.axes + 2 or not isinstance(channels, int) or channels % self.groups:
@@ -61,6 +62,15 @@ class _Conv(Layer):
                 facts=[("input", describe(x.node))],
                 expected=f"[batch, {'*, ' * self.axes}channels] with a multiple of {self.groups} channels",
                 got=str(x.type),
+            )
+        if not x.dtype.is_float:
+            raise DTypeError(
+                f"{type(self).__name__} does not take {x.dtype.name}",
+                at=str(user_location()),
+                facts=[("input", describe(x.node))],
+                expected="float32 or float64",
+                got=str(x.type),
+                way_out='declare the input as float, or convert it with gc.cast(x, "float32")',
             )
         shape = (*self.kernel_size, channels // self.groups, self.filters)
         self.weight = self.parameter("weight", shape, self.kernel_initializer, x.dtype)

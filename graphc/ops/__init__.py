@@ -17,6 +17,7 @@ from graphc.ops import (
     sampling,
     transcendental,
     unary,
+    winograd,
 )
 
 __all__ = [
@@ -32,4 +33,5 @@ __all__ = [
     "sampling",
     "transcendental",
     "unary",
+    "winograd",
 ]

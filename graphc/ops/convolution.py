@@ -30,7 +30,8 @@ class ConvGeneral(Op):
     (negative numbers cut elements off). The roles of axes: ``lhs`` names the axes of batch, feature, and the spatial
     ones; ``rhs`` those of input feature, output feature, spatial; ``out`` as ``lhs``; one more axis in all three is a
     group, of which each has a convolution of its own. With roles exchanged the derivatives are convolutions too. Each
-    element is one chain of fused multiply-adds, in the order in which the right operand lies in memory.
+    element is one chain of fused multiply-adds, in the order in which the right operand lies in memory; where each
+    group has one feature and the chain is long, products and sums are rounded apart.
 
     >>> import graphc as gc
     >>> gc.evaluate(gc.convolution([[[1.0], [2.0], [4.0]]], [[[1.0]], [[10.0]]]))

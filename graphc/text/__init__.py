@@ -1,7 +1,7 @@
 """The one text form of graphs: it prints and parses, and is the dump format, the test medium and the base of cache
 keys.
 
-    text    = "graph" name "(" [size {"," size}] ")" "{" {line} "return" [out {"," out}] {update} "}"
+    text    = "graph" (name | string) "(" [size {"," size}] ")" "{" {line} "return" [out {"," out}] {update} "}"
     line    = value "=" op ["[" field "=" literal {"," ...} "]"] "(" [value {"," value}] ")" ":" type
     out     = name "=" value
     update  = "update" value "=" value

@@ -105,7 +105,9 @@ class _Parser:
     # The graph.
     def graph(self) -> Graph:
         self.word("graph")
-        name = self.take("name", "the name of the graph")
+        quoted = self.token.kind == "string"
+        name = self.take("string" if quoted else "name", "the name of the graph")
+        name = str(json.loads(name)) if quoted else name
         self.mark("(")
         while not self.skip(")"):
             self.take("name", "the name of a size")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 
 from graphc.dtypes import DType
 from graphc.graph import Graph
@@ -12,7 +13,10 @@ from graphc.node import Node
 from graphc.op import Op
 from graphc.tensor_type import TensorType
 
-__all__ = ["number_nodes", "print_graph", "print_line"]
+__all__ = ["LABEL", "number_nodes", "print_graph", "print_line"]
+
+LABEL = re.compile(r"[A-Za-z_][\w.\-/]*")
+"""Names that stand in the text as they are."""
 
 
 def number_nodes(graph: Graph) -> dict[Node, str]:
@@ -35,7 +39,8 @@ def print_graph(graph: Graph, origins: bool = False) -> str:
     }
     """
     names = number_nodes(graph)
-    lines = [f"graph {graph.name}({', '.join(graph.sizes)}) {{"]
+    name = graph.name if LABEL.fullmatch(graph.name) else _literal(graph.name)
+    lines = [f"graph {name}({', '.join(graph.sizes)}) {{"]
     for node in graph.nodes:
         comment = _origin_comment(node) if origins else ""
         lines.append(f"  {print_line(node, names)}{comment}")

@@ -315,6 +315,8 @@ def test_operands_are_floats_of_one_type() -> None:
     assert text.startswith("conv_general of float32 and float64\n")
     assert "expected   f32\n  got        f64[3, 3, 3, 4]" in text
     whole = gc.input("whole", ("batch", 6, 6, 3), "int64")
-    text = refusal(DTypeError, gc.convolution, whole, KERNEL)
-    assert text.startswith("conv_general does not take int64\n")
-    assert 'way out    convert the operand with gc.cast(x, "float32")' in text
+    for function in (gc.convolution, gc.convolution_transpose):
+        text = refusal(DTypeError, function, whole, KERNEL)
+        assert text.startswith(f"{function.__name__} does not take int64\n")
+        assert "expected   float32 or float64\n  got        i64[batch, 6, 6, 3]" in text
+        assert 'way out    convert the input with gc.cast(x, "float32")' in text

@@ -10,7 +10,7 @@ import pytest
 
 import graphc as gc
 from graphc import layers
-from graphc.errors import DeclarationError, ShapeError
+from graphc.errors import DeclarationError, DTypeError, ShapeError
 from graphc.scalar import Array
 
 
@@ -204,3 +204,15 @@ def test_an_unknown_padding_is_refused_where_the_layer_is_called() -> None:
         layer(image())
     assert str(caught.value).splitlines()[1].endswith(" layer(image())")
     assert "got        'full'" in str(caught.value)
+
+
+@pytest.mark.parametrize("layer", [layers.Conv2d(4, 3), layers.ConvTranspose2d(4, 3)])
+def test_an_image_of_integers_is_refused_with_the_name_of_the_layer(layer: layers.Layer) -> None:
+    x = gc.input("x", ("batch", 6, 6, 3), "int64")
+    with pytest.raises(DTypeError) as caught:
+        layer(x)
+    text = str(caught.value)
+    assert text.startswith(f"{type(layer).__name__} does not take int64\n  at ")
+    assert "input      i64[batch, 6, 6, 3]  input 'x', declared at " in text
+    assert "expected   float32 or float64\n  got        i64[batch, 6, 6, 3]" in text
+    assert text.endswith('way out    declare the input as float, or convert it with gc.cast(x, "float32")')

@@ -123,3 +123,21 @@ def test_integers_of_numpy_are_subscripts() -> None:
     x = gc.input("x", (3, 2))
     one: Any = np.int64(1)
     assert x[one].node is x[1].node
+
+
+@pytest.mark.parametrize("place", ["start", "stop", "step"])
+def test_the_bounds_of_a_slice_are_integers_of_python(place: str) -> None:
+    x, where = gc.input("x", (3, 2)), gc.input("where", (), "int64")
+    for bound, shown, kind in ((where, "<Tensor i64[]>", "Tensor"), (1.5, "1.5", "float"), ("a", "'a'", "str")):
+        key: Any = slice(*(bound if place == name else None for name in ("start", "stop", "step")))
+        with pytest.raises(DeclarationError) as caught:
+            x[key]
+        lines = str(caught.value).splitlines()
+        assert lines[0] == f"{shown} is no {place} of a slice"
+        assert lines[1].endswith("    x[key]")
+        assert lines[2].startswith("  operand    f32[3, 2]  input 'x', declared at ")
+        assert lines[3:] == [
+            "  expected   integers of Python, known when the graph is declared",
+            f"  got        {kind}",
+            "  way out    take elements at positions computed at run time with gc.take, or mask with gc.where",
+        ]

@@ -80,3 +80,12 @@ def test_errors_name_the_line(text: str) -> None:
     with pytest.raises(ParseError) as caught:
         parse(text)
     assert str(caught.value).startswith(ERRORS[text])
+
+
+@pytest.mark.parametrize("name", ["one step of a neuron", 'a "b"', "2d", "plain"])
+def test_a_graph_of_any_name_round_trips(name: str) -> None:
+    text = print_graph(gc.graph_of({"y": gc.input("x", shape=(2,)) * 2.0}, name=name))
+    quoted = {"one step of a neuron": '"one step of a neuron"', 'a "b"': r'"a \"b\""', "2d": '"2d"', "plain": "plain"}
+    assert text.startswith(f"graph {quoted[name]}() {{\n")
+    assert parse(text).name == name
+    assert print_graph(parse(text)) == text

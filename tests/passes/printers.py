@@ -16,6 +16,7 @@ from graphc.passes.lower import KernelCall
 from graphc.passes.source import Source
 from graphc.passes.tile import tiles_apply
 from graphc.passes.vector import vectors_apply
+from graphc.passes.winograd_tile import winograd_applies
 from graphc.runtime.engine import Engine, assemble
 from graphc.scalar import Array
 from tests.harness import same_bits
@@ -44,7 +45,8 @@ def function_in_vectors(
 def kernels_in_python(function: gc.Function) -> list[str]:
     """The kernels that neither of the LLVM printers prints."""
     kernels = [call.kernel for call in function.program.calls]
-    return [kernel.name for kernel in kernels if not vectors_apply(kernel) and not tiles_apply(kernel)]
+    printed = (vectors_apply, tiles_apply, winograd_applies)
+    return [kernel.name for kernel in kernels if not any(applies(kernel) for applies in printed)]
 
 
 def results_of(function: gc.Function, feed: Feed) -> dict[str, Array]:

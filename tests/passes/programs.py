@@ -45,9 +45,16 @@ def classifier() -> gc.Model:
     return gc.compile(loss, optimizer=optimizers.Adam(1e-3), name="classifier")
 
 
+def winograd() -> gc.Function:
+    x = gc.input("tiles", shape=("samples", 9, 20, 16))
+    window = gc.input("window", shape=(3, 3, 16, 32))
+    return gc.function([x, window], gc.relu(gc.convolution(x, window)), name="winograd")
+
+
 PROGRAMS: dict[str, Callable[[], gc.Function | gc.Model]] = {
     "softmax": softmax,
     "reductions": reductions,
     "movement": movement,
     "classifier": classifier,
+    "winograd": winograd,
 }

@@ -130,6 +130,8 @@ def test_a_transposed_convolution_may_cut_off_more_than_there_is(padding: int) -
     assert np.asarray(gc.function([x], nothing)(np.ones((3, 2, 2, 1)))).shape == (3, 0, 0, 1)
 
 
+PHASES = {"strides": 4, "two groups": 4, "wide numbers": 4}
+"""Convolutions that make the gradient by the image where it is computed phase by phase."""
 EVERY_PATH = ["strides", "dilation", "two groups", "one by one", "wide numbers"]
 
 
@@ -173,7 +175,7 @@ def test_the_python_printer_and_tiles_have_the_same_bits(name: str) -> None:
     case = CASES[name]
     tiled = case.compiled()
     products = [call.kernel for call in tiled.program.calls if isinstance(call.kernel.body[0], Contraction)]
-    assert len(products) == 3
+    assert len(products) == 2 + PHASES.get(name, 1)
     assert all(map(tiles_apply, products))
     with tiles_for(None):
         plain = case.compiled()
@@ -222,12 +224,12 @@ def nodes_of(graph: Graph, kind: type[object]) -> list[Node]:
 def test_zeros_are_written_into_memory_and_none_are_left_to_the_op(name: str) -> None:
     graph = optimised(CASES[name].outputs("result", "by_image", "by_kernel"))
     convolutions = nodes_of(graph, ConvGeneral)
-    assert len(convolutions) == 3
+    assert len(convolutions) == 2 + PHASES.get(name, 1)
     for node in convolutions:
         assert isinstance(node.op, ConvGeneral)
         assert (node.op.low, node.op.high, node.op.lhs_dilation) == ((0, 0), (0, 0), (1, 1))
         assert node.op.rhs[1] == node.op.out[1] == node.type.rank - 1
-    assert nodes_of(graph, Pad)
+    assert bool(nodes_of(graph, Pad)) == (name != "two groups")  # which has phases that meet no zeros
 
 
 def test_the_same_zeros_serve_the_convolution_and_the_gradient_by_its_kernel() -> None:

@@ -79,7 +79,10 @@ def test_passes_run_in_their_order_and_are_watched() -> None:
         "Stabilise": 6,
         "Simplify": 3,
         "Fold": 3,
+        "SplitReductions": 3,
+        "SplitPhases": 3,
         "LayOut": 3,
+        "UseWinograd": 3,
         "IsolateRoots": 3,
     }
 

@@ -11,7 +11,8 @@ from graphc.dims import evaluate
 from graphc.passes.lane_terms import VectorUnit
 from graphc.passes.loops import Contraction
 from graphc.passes.lower import KernelCall
-from graphc.passes.tile import print_tile, tiles_apply
+from graphc.passes.tile import tiles_apply
+from graphc.passes.tiles import print_tile
 from graphc.runtime.engine import Engine, assemble
 from graphc.scalar import Array
 from tests.harness import same_bits
@@ -113,7 +114,7 @@ def test_the_number_of_threads_does_not_change_a_bit() -> None:
 
 @pytest.mark.parametrize(("dtype", "depth"), [("float32", 1024), ("float32", 2048), ("float64", 512)])
 @pytest.mark.parametrize("columns", [1, 5, 16])
-def test_rows_that_fall_on_each_other_in_the_cache_are_copied(columns: int, depth: int, dtype: str) -> None:
+def test_rows_that_collide_in_the_cache_have_the_bits_of_all_others(columns: int, depth: int, dtype: str) -> None:
     x, w = gc.input("x", shape=("rows", depth), dtype=dtype), gc.input("w", shape=(depth, columns), dtype=dtype)
     left, right = matrix(1, (61, depth), dtype), matrix(2, (depth, columns), dtype)
     one, two = (np.asarray(gc.function([x, w], x @ w, threads=threads)(left, right)) for threads in (1, 2))

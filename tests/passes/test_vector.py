@@ -53,7 +53,8 @@ def test_every_sample_of_every_op_has_the_same_bits() -> None:
             feed |= zip(map(label_of, nodes), operands(sample), strict=True)
         outputs[name] = Tensor(apply(sample.op, *inputs[sample.args]))
     tensors = [Tensor(node) for node in (BATCH, *itertools.chain(*inputs.values()))]
-    assert_same_bits(tensors, outputs, [feed], python=["matmul_kernel", "scatter_add_kernel"])
+    narrow = ["winograd_kernel"] * 2  # of few channels, which only samples have
+    assert_same_bits(tensors, outputs, [feed], python=["matmul_kernel", "scatter_add_kernel", *narrow])
 
 
 def chains(x: Tensor, y: Tensor) -> dict[str, Tensor]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -214,6 +215,31 @@ def test_a_name_that_the_text_form_cannot_print_is_refused(kind: str) -> None:
     assert "test_model.py" in str(caught.value.at)
 
 
+@pytest.mark.parametrize("size", [0, -1, 1.5, None], ids=str)
+def test_batches_of_no_samples_are_refused(size: Any) -> None:
+    x, slope = line()
+    model = gc.compile((slope * x).sum(), optimizers.SGD(1.0), outputs={"y": slope * x})
+    for use in (model.evaluate, model.predict):
+        with pytest.raises(DeclarationError) as caught:
+            use({"x": [1.0, 2.0]}, batch_size=size)
+        assert caught.value.what == f"{use.__name__} needs a batch_size of at least 1"
+        assert (caught.value.expected, caught.value.got) == (
+            "batch_size: a positive integer",
+            f"batch_size={size!r}",
+        )
+        assert "test_model.py" in str(caught.value.at)
+
+
+def test_a_metric_is_a_scalar() -> None:
+    x, slope = line()
+    with pytest.raises(DeclarationError, match="metric 'all' is no scalar") as caught:
+        gc.compile((slope * x).sum(), optimizers.SGD(1.0), metrics={"all": slope * x})
+    text = str(caught.value)
+    assert "\n  metric     f32[batch]  result of multiply, declared at " in text
+    assert "expected   one number for a batch, such as f32[]\n  got        f32[batch]" in text
+    assert "way out    take the mean, or give it to gc.compile as one of the outputs" in text
+
+
 def test_an_unknown_mode_is_refused() -> None:
     with pytest.raises(DeclarationError, match="there is no mode 'serve'") as caught:
         digits_model().source("serve")
@@ -234,7 +260,7 @@ def test_the_report_counts_memory_and_operations_of_each_kernel() -> None:
     rows = report.partition("bytes\n")[2].splitlines()[-len(calls) :]
     assert [row.split()[1] for row in rows] == [call.kernel.name for call in calls]
     matmul = next(row for row in rows if row.split()[1] == "matmul_kernel")
-    assert matmul.split()[2] == f"{2 * 6 * 64 * 16:,}"
+    assert matmul.split()[2] == f"{2 * 6 * 16 * 10:,}"  # the last layer: the first one goes on with bias and relu
     assert not any(word in report for word in (" us ", "share", "GFLOP/s", "GB/s", "roofline", "peaks"))
 
 

@@ -55,10 +55,10 @@ def test_an_event_says_what_the_kernel_is(tmp_path: Path) -> None:
     digits_model().trace(FEED, tmp_path / "trace.json")
     event = next(event for event in events_of(tmp_path / "trace.json") if event["name"] == "matmul_kernel")
     assert event["cat"] == "kernel"
-    assert event["args"]["operations"] == 2 * 64 * 64 * 16
-    assert event["args"]["bytes"] == 4 * (64 * 64 + 64 * 16 + 64 * 16)
+    assert event["args"]["operations"] == 2 * 64 * 16 * 10
+    assert event["args"]["bytes"] == 4 * (64 * 16 + 16 * 10 + 64 * 10)
     assert event["args"]["lines"].startswith("networks.py:")
-    assert any("= dot_general" in text and text.endswith(": f32[batch, 16]") for text in event["args"]["computes"])
+    assert any("= dot_general" in text and text.endswith(": f32[batch, 10]") for text in event["args"]["computes"])
 
 
 def test_the_process_and_its_threads_have_names(tmp_path: Path) -> None:

@@ -1,71 +1,18 @@
-"""The benchmarks run: the command's table and figures, and a step through the adapter for other harnesses."""
+"""The adapter gives graphc to another harness: a step through it, and what it does to initial values."""
 
 from __future__ import annotations
 
 import importlib.util
-import json
 import math
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from graphc.scalar import Array
-
-ROOT = Path(__file__).parent.parent
-BENCHMARKS = ROOT / "benchmarks"
-
-
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, BENCHMARKS / "run.py", *arguments],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
-
-
-def test_the_command_compares_graphc_with_numpy(tmp_path: Path) -> None:
-    figures = tmp_path / "figures.json"
-    done = run("--only", "graphc,numpy", "--steps", "3", "--rounds", "1", "--json", str(figures))
-    assert done.returncode == 0, done.stderr
-    rows = {line.split()[0]: line.split() for line in done.stdout.splitlines() if line}
-    assert "MLP 784-128-10, batch 32, SGD, float32, 2 threads" in done.stdout
-    assert rows["graphc"][5] == "1.00"
-    assert len(rows["numpy"]) == 10
-    results = json.loads(figures.read_text("utf-8"))["results"]
-    assert list(results) == ["graphc", "numpy"]
-    for result in results.values():
-        assert "left_out" not in result
-        positive = [
-            *result["microseconds"].values(),
-            *result["first_step_seconds"].values(),
-            *result["peak_megabytes"].values(),
-            *result["round_medians"],
-        ]
-        assert len(positive) == 8
-        assert min(positive) > 0
-
-
-def test_a_peer_whose_python_lacks_it_is_named_in_the_table(tmp_path: Path) -> None:
-    bare = tmp_path / "python"
-    bare.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S "$@"\n', "utf-8")
-    bare.chmod(0o755)
-    done = run("--only", "jax", "--python", f"jax={bare}", "--steps", "1", "--rounds", "1")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1].split()[:8] == ["jax", "left", "out:", "jax", "is", "not", "installed", "in"]
-
-
-def test_an_unknown_implementation_is_refused() -> None:
-    done = run("--only", "graphc,caffe")
-    assert done.returncode == 2
-    assert "there is no implementation 'caffe'; there are graphc, numpy, torch, torch.compile, jax" in done.stderr
+from tests.benchmarks.commands import BENCHMARKS
 
 
 @pytest.fixture
@@ -150,7 +97,7 @@ def test_the_adapter_interpolates_between_pixel_centres(adapter: Any) -> None:
 def test_the_adapter_puts_weights_behind_images_in_the_order_of_channels_last(adapter: Any) -> None:
     images = np.random.default_rng(0).random((2, 16, 5, 5))
     weight = np.random.default_rng(1).random((400, 7))
-    moved = adapter._channels_last("lenet5", "w3", weight)
+    moved = adapter.channels_last({"c2w": np.zeros((16, 6, 5, 5)), "w3": weight})["w3"]
     rows = images.transpose(0, 2, 3, 1).reshape(2, 400)
     np.testing.assert_allclose(rows @ moved, images.reshape(2, 400) @ weight)
 

@@ -231,22 +231,24 @@ def _transformer(p: Tensors, batch: Tensors, cfg: Settings) -> gc.Tensor:
 
 
 def _recurrent(p: Tensors, batch: Tensors, cfg: Settings) -> gc.Tensor:
-    characters, length = batch["x"].shape
-    kept = [gc.state(np.zeros((characters, cfg["hidden"]), np.float32), name) for name in ("h", "c")]
-    hidden, cell = kept
-    embedded = gc.take(p["emb"], batch["x"]) @ p["wx"] + p["bias"]
-    outputs = []
-    for time in range(length):
-        joined = embedded[:, time] + hidden @ p["wh"]
-        enter, forget, new, leave = (
-            joined[:, start : start + cfg["hidden"]] for start in range(0, joined.shape[1], cfg["hidden"])
-        )
+    sentences, hidden_size = batch["x"].shape[0], cfg["hidden"]
+    kept = [gc.state(np.zeros((sentences, hidden_size), np.float32), name) for name in ("h", "c")]
+    embedded = gc.transpose(gc.take(p["emb"], batch["x"]), (1, 0, 2)) @ p["wx"] + p["bias"]
+
+    def step(state: tuple[gc.Tensor, gc.Tensor], now: gc.Tensor) -> tuple[tuple[gc.Tensor, gc.Tensor], gc.Tensor]:
+        hidden, cell = state
+        joined = now + hidden @ p["wh"]
+        gates = (joined[:, start : start + hidden_size] for start in range(0, 4 * hidden_size, hidden_size))
+        enter, forget, new, leave = gates
         cell = gc.sigmoid(forget) * cell + gc.sigmoid(enter) * gc.tanh(new)
         hidden = gc.sigmoid(leave) * gc.tanh(cell)
-        outputs.append(hidden)
-    for before, after in zip(kept, (hidden, cell), strict=True):
+        return (hidden, cell), hidden
+
+    last, outputs = gc.scan(step, tuple(kept), embedded)
+    for before, after in zip(kept, last, strict=True):
         before.update_on_step(after)
-    return gc.losses.softmax_cross_entropy(gc.stack(outputs, 1) @ p["wo"] + p["bo"], batch["y"])
+    logits = outputs @ p["wo"] + p["bo"]
+    return gc.losses.softmax_cross_entropy(logits, gc.transpose(batch["y"], (1, 0)))
 
 
 _LOSSES: dict[str, Callable[[Tensors, Tensors, Settings], gc.Tensor]] = {

@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     from graphc.frontend.reductions import sum as sum
     from graphc.frontend.reductions import var as var
     from graphc.frontend.resizing import resize as resize
+    from graphc.frontend.scan import scan as scan
     from graphc.frontend.shaping import broadcast_to as broadcast_to
     from graphc.frontend.shaping import concatenate as concatenate
     from graphc.frontend.shaping import dim_size as dim_size
@@ -198,6 +199,7 @@ __all__ = [
     "render",
     "reshape",
     "resize",
+    "scan",
     "rsqrt",
     "scatter_add",
     "scope",
@@ -251,6 +253,7 @@ _HOMES = {
     "graphc.frontend.pooling": "avg_pool global_avg_pool global_max_pool max_pool",
     "graphc.frontend.reductions": "argmax log_softmax logsumexp max mean min norm prod softmax sum var",
     "graphc.frontend.resizing": "resize",
+    "graphc.frontend.scan": "scan",
     "graphc.frontend.shaping": (
         "broadcast_to concatenate dim_size expand_dims flip iota matmul one_hot pad reshape scatter_add "
         "squeeze stack take transpose"

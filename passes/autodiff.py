@@ -6,14 +6,17 @@ node over several paths is summed. The result is an ordinary graph, so derivativ
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 
 from graphc.errors import DTypeError, GradientError, ShapeError
 from graphc.frontend.broadcasting import broadcast_to, constant_node
 from graphc.frontend.tensor import Tensor, TensorLike, as_tensor
 from graphc.graph import toposort
 from graphc.node import Node, describe
+from graphc.ops.scan import Scan
 from graphc.origin import Origin, derived_from, user_location
+from graphc.passes.scan_gradient import differentiate_scan
 from graphc.passes.stabilise import stabilise_for_gradient
 
 __all__ = ["check_request", "differentiate", "grad", "start_of"]
@@ -36,22 +39,62 @@ def differentiate(seeds: Mapping[Node, Node], wrt: Sequence[Node], watch: Watch 
             leads.add(node)
     paths: dict[Node, list[Node]] = {node: [seed] for node, seed in seeds.items() if node in leads}
     found: dict[Node, Node] = {}
+    loops = _Loops(order)
     for node in reversed(order):
-        if node not in paths:
+        if node not in paths and not loops.waiting(node):
             continue
         with derived_from(Origin(node.origin.location, node.origin.scope, node)):
-            total = _sum(paths.pop(node))
-            if node in wanted:
+            total = _sum(paths.pop(node)) if node in paths else None
+            if node in wanted and total is not None:
                 found[node] = total
             if not any(source in leads for source in node.inputs):
                 continue
-            parts = node.op.grad(tuple(map(Tensor, node.inputs)), Tensor(node), Tensor(total))
-            for source, part in zip(node.inputs, parts, strict=True):
+            parts = loops.parts(node, total, leads) if isinstance(node.op, Scan) else _parts(node, total)
+            for source, part in zip(node.inputs, parts, strict=False):  # a loop may have nothing to pass on yet
                 if part is not None and source in leads:
                     paths.setdefault(source, []).append(_checked(node, source, part))
                     if watch is not None:
                         watch(node, source, part.node)
     return found
+
+
+def _parts(node: Node, total: Node | None) -> Sequence[Tensor | None]:
+    """What a node passes on to its inputs."""
+    assert total is not None
+    return node.op.grad(tuple(map(Tensor, node.inputs)), Tensor(node), Tensor(total))
+
+
+class _Loops:
+    """Derivatives by the parts of loops, until all of a loop are known."""
+
+    def __init__(self, order: Sequence[Node]) -> None:
+        self._first: dict[tuple[Scan, tuple[Node, ...]], Node] = {}
+        self._upstream: dict[tuple[Scan, tuple[Node, ...]], dict[int, Node]] = {}
+        for node in order:
+            if isinstance(node.op, Scan):
+                self._first.setdefault(self._key(node, node.op), node)
+
+    @staticmethod
+    def _key(node: Node, op: Scan) -> tuple[Scan, tuple[Node, ...]]:
+        return replace(op, part=0), node.inputs
+
+    def waiting(self, node: Node) -> bool:
+        """True for the last part to be met of a loop of which another part has a derivative."""
+        if not isinstance(node.op, Scan):
+            return False
+        key = self._key(node, node.op)
+        return self._first[key] is node and key in self._upstream
+
+    def parts(self, node: Node, total: Node | None, leads: Collection[Node]) -> Sequence[Tensor | None]:
+        """What a loop passes on to its operands once the derivatives by all its parts are known; nothing before."""
+        assert isinstance(node.op, Scan)
+        key = self._key(node, node.op)
+        if total is not None:
+            self._upstream.setdefault(key, {})[node.op.part] = total
+        if self._first[key] is not node:
+            return ()
+        answers = differentiate_scan(node.op, node.inputs, self._upstream.pop(key), leads, differentiate)
+        return [Tensor(answer) if answer is not None else None for answer in answers]
 
 
 def _sum(parts: Sequence[Node]) -> Node:

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import count
 
 from graphc.graph import Graph
 from graphc.node import Node
+from graphc.passes.bodies import OptimiseBodies
 from graphc.passes.fold import Fold
 from graphc.passes.fuse import Fuse
 from graphc.passes.isolate import IsolateRoots
 from graphc.passes.layout import LayOut
 from graphc.passes.lower import KernelCall, KernelWriter
 from graphc.passes.lower_groups import STATUS, lower_group
+from graphc.passes.lower_scan import lower_scan
 from graphc.passes.lower_special import lower_copy
 from graphc.passes.memory import MemoryPlan, plan_memory
 from graphc.passes.mode import SetMode
 from graphc.passes.naming import NameUniquely
 from graphc.passes.phases import SplitPhases
-from graphc.passes.pipeline import Pass
+from graphc.passes.pipeline import Pass, run_pipeline
 from graphc.passes.place import place_values
 from graphc.passes.simplify import Simplify
 from graphc.passes.split import SplitReductions
 from graphc.passes.stabilise import Stabilise
-from graphc.passes.storage import Storage
+from graphc.passes.storage import Storage, memory_of
 from graphc.passes.winograd import UseWinograd
 
 __all__ = ["Program", "build_program", "optimisations"]
@@ -45,8 +49,14 @@ def optimisations(training: bool, winograd: bool = True) -> tuple[Pass, ...]:
         SplitPhases(),
         LayOut(),
         UseWinograd(winograd),
+        OptimiseBodies(partial(_optimised_body, training=training, winograd=winograd)),
         IsolateRoots(),
     )
+
+
+def _optimised_body(body: Graph, training: bool, winograd: bool) -> Graph:
+    """The body of a loop after all passes but the last, which follows when it is known what of it is needed."""
+    return run_pipeline(body, optimisations(training, winograd)[:-1], dump="")
 
 
 @dataclass(frozen=True)
@@ -64,23 +74,34 @@ class Program:
     @property
     def storages(self) -> tuple[Storage, ...]:
         """All storages that the calls use, in the order of first use."""
-        return tuple(dict.fromkeys(storage for call in self.calls for storage in call.arguments))
+        arguments = (argument for call in self.calls for argument in call.arguments)
+        return tuple(dict.fromkeys(memory for argument in arguments for memory in memory_of(argument)))
 
 
 def build_program(graph: Graph, fuse: Fuse | None = None) -> Program:
     """The program of an optimised graph."""
-    fusion = (fuse or Fuse())(graph)
+    checks: list[Node] = []
+    ordered = _checks_first(_calls_of(graph, fuse or Fuse(), checks, count()))
+    return Program(graph, tuple(ordered), plan_memory(ordered), tuple(checks))
+
+
+def _calls_of(graph: Graph, fuse: Fuse, checks: list[Node], numbers: Iterator[int]) -> list[KernelCall]:
+    """The calls that compute a graph; numbers: names for loops."""
+    fusion = fuse(graph)
     placement = place_values(graph, fusion)
     calls: list[KernelCall] = []
-    checks: list[Node] = []
     for group in placement.groups:
         if group.kind == "check":
             checks.append(group.roots[0])
-        calls += lower_group(group, fusion.stored, placement.storage, len(checks))
+        if group.kind == "scan":
+            label = f"loop{next(numbers)}"
+            body = partial(_calls_of, fuse=fuse, checks=checks, numbers=numbers)
+            calls += lower_scan(group.roots, fusion.stored, placement.storage, label, body)
+        else:
+            calls += lower_group(group, fusion.stored, placement.storage, len(checks))
     for source, target in placement.copies:
         calls.append(lower_copy(KernelWriter(fusion.stored, placement.storage), source, target))
-    ordered = _checks_first(calls)
-    return Program(graph, tuple(ordered), plan_memory(ordered), tuple(checks))
+    return calls
 
 
 def _checks_first(calls: Sequence[KernelCall]) -> list[KernelCall]:

@@ -9,7 +9,7 @@ kernels.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from graphc.dims import product
 from graphc.graph import Graph, users
@@ -22,6 +22,7 @@ from graphc.ops.leaves import Constant, Input, Leaf, State
 from graphc.ops.movement import BroadcastInDim, Reshape, Reverse
 from graphc.ops.reduction import ArgMax, Reduce
 from graphc.ops.sampling import Random
+from graphc.ops.scan import Scan
 from graphc.passes.merge import merge_groups
 from graphc.passes.spaces import PRODUCTS, Space, by_channels, cone, index_space, is_fold, is_mapped, operation_count
 from graphc.passes.terms import Index
@@ -38,7 +39,7 @@ _RANDOM = 60
 @dataclass(frozen=True)
 class Group:
     """What one kernel computes. roots: stored nodes, each after those it needs. kind: map, fold, contraction, search,
-    assembly, scatter or check."""
+    assembly, scatter or check; or scan, of which each round is a sequence of kernels."""
 
     roots: tuple[Node, ...]
     kind: str
@@ -71,7 +72,7 @@ class Fuse:
         """The fusion of a graph."""
         decision = _StoreDecision(self, graph)
         stored = decision.stored
-        groups = [Group((node,), _kind(node, stored)) for node in graph.nodes if node in stored]
+        groups = [Group(roots, _kind(roots[0], stored)) for roots in _together(graph, stored)]
         if self.enabled:
             merged = merge_groups([group.roots for group in groups], stored, self.largest)
             stored -= _read_inside_only(merged, stored) - decision.must
@@ -162,6 +163,16 @@ class _StoreDecision:
         return dear and len(readers) > 1
 
 
+def _together(graph: Graph, stored: Collection[Node]) -> list[tuple[Node, ...]]:
+    """The stored nodes, one by one but for the parts of a loop."""
+    groups: dict[object, list[Node]] = {}
+    for node in graph.nodes:
+        if node in stored:
+            key = (replace(node.op, part=0), node.inputs) if isinstance(node.op, Scan) else node
+            groups.setdefault(key, []).append(node)
+    return [tuple(roots) for roots in groups.values()]
+
+
 def _read_inside_only(groups: Sequence[Sequence[Node]], stored: Collection[Node]) -> set[Node]:
     """Stored nodes that no kernel but their own reads; they need no memory."""
     readers: dict[Node, set[int]] = {}
@@ -179,6 +190,8 @@ def _read_as_a_whole(graph: Graph) -> set[Node]:
         whole: Sequence[Node] = ()
         if isinstance(node.op, PRODUCTS):
             whole = _read_by_element(node) if by_channels(node) else node.inputs
+        elif isinstance(node.op, Scan):
+            whole = node.inputs
         elif isinstance(node.op, Gather):
             whole = node.inputs[:1]
         for source in whole:
@@ -220,5 +233,7 @@ def _kind(node: Node, stored: Collection[Node], roots: Sequence[Node] = ()) -> s
         return "assembly"
     if isinstance(node.op, ScatterAdd):
         return "scatter"
+    if isinstance(node.op, Scan):
+        return "scan"
     spaces = [index_space(root, stored) for root in roots or (node,)]
     return "fold" if any(space is not None and space[1] for space in spaces) else "map"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from graphc.dims import Dim, evaluate
 from graphc.errors import VerificationError
 from graphc.passes.lower import KernelCall
-from graphc.passes.storage import Storage
+from graphc.passes.storage import Rounds, Storage, memory_of
 
 __all__ = ["ALIGNMENT", "Allocation", "MemoryPlan", "check_plan", "plan_memory"]
 
@@ -71,11 +71,7 @@ def plan_memory(calls: Sequence[KernelCall]) -> MemoryPlan:
     """Place the temporaries of a sequence of calls: largest first, each at the lowest place that is free while it
     lives.
     """
-    lives: dict[Storage, tuple[int, int]] = {}
-    for number, call in enumerate(calls):
-        for storage in call.arguments:
-            if storage.kind == "temporary":
-                lives[storage] = (lives.get(storage, (number, number))[0], number)
+    lives = _lives(calls)
     wanted = sorted(lives, key=lambda storage: (-_unit_bytes(storage)[1], lives[storage], storage.name))
     placed: list[Allocation] = []
     for storage in wanted:
@@ -87,6 +83,25 @@ def plan_memory(calls: Sequence[KernelCall]) -> MemoryPlan:
     for allocation in placed:
         totals[allocation.symbols] = max(totals.get(allocation.symbols, 0), allocation.offset + allocation.size)
     return MemoryPlan(tuple(placed), tuple(sorted(totals.items())))
+
+
+def _lives(calls: Sequence[KernelCall]) -> dict[Storage, tuple[int, int]]:
+    """The calls between which each temporary is alive: all of a loop, if not only one round needs it."""
+    spans: dict[Rounds, tuple[int, int]] = {}
+    for number, call in enumerate(calls):
+        for loop in call.loops:
+            spans[loop] = (spans.get(loop, (number, number))[0], number)
+    lives: dict[Storage, tuple[int, int]] = {}
+    for number, call in enumerate(calls):
+        for storage in (memory for argument in call.arguments for memory in memory_of(argument)):
+            if storage.kind != "temporary":
+                continue
+            around = [spans[loop] for loop in call.loops if storage not in loop.local]
+            first = min([number, *(start for start, _ in around)])
+            last = max([number, *(stop for _, stop in around)])
+            known = lives.get(storage, (first, last))
+            lives[storage] = (min(known[0], first), max(known[1], last))
+    return lives
 
 
 def _unit_bytes(storage: Storage) -> tuple[tuple[str, ...], int]:

@@ -14,7 +14,7 @@ from graphc.passes.loops import ColumnFold, Contraction, Loop, axes_of, stores_o
 from graphc.passes.lower import KernelCall
 from graphc.passes.lower_groups import STATUS
 from graphc.passes.memory import MemoryPlan
-from graphc.passes.storage import Storage
+from graphc.passes.storage import Rounds, Storage
 from graphc.passes.terms import Index, walk_terms
 
 __all__ = ["Command", "plan_commands", "work_of"]
@@ -59,11 +59,15 @@ def plan_commands(
     offsets = plan.offsets(sizes)
     pending: list[tuple[bool, _Access]] = []
     commands: list[Command] = []
+    around: tuple[Rounds, ...] = ()
     for number, call in enumerate(calls):
+        turns = call.loops != around  # the first call of a round, or the first after a loop
+        around = call.loops
         split = threads > 1 and call.kernel.split and work_of(call, sizes) >= _WORTH_SPLITTING
         accesses = list(_accesses(call, split, offsets, sizes))
-        wait = threads > 1 and any(
-            _conflict(earlier, mine, was_split, split) for was_split, earlier in pending for mine in accesses
+        wait = threads > 1 and (
+            turns
+            or any(_conflict(earlier, mine, was_split, split) for was_split, earlier in pending for mine in accesses)
         )
         if wait:
             pending = []

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -32,6 +33,7 @@ from graphc.runtime.drive import MOST_ARGUMENTS
 from graphc.runtime.engine import Engine, host
 from graphc.runtime.executor import executor_for, thread_count
 from graphc.runtime.feeds import Feeder
+from graphc.runtime.table import Places, TableWriter
 from graphc.scalar import Array
 
 __all__ = ["Executable", "source_for"]
@@ -49,8 +51,8 @@ class _Binding:
 
     table: Array
     address: int
-    inputs: list[tuple[str, list[int]]]
-    outputs: list[tuple[str, tuple[int, ...], np.dtype[np.generic], list[int]]]
+    inputs: list[tuple[str, Places]]
+    outputs: list[tuple[str, tuple[int, ...], np.dtype[np.generic], Places]]
     numbers: dict[str, Array]
     spans: dict[int, tuple[int, int]]
 
@@ -133,18 +135,14 @@ class Executable:
         """Write the addresses of inputs and of new output arrays into the table; the arrays by name."""
         table = binding.table.data  # numpy's own indexing would take ten times as long
         for label, places in binding.inputs:
-            address = _address_of(inputs[label])
-            for place in places:
-                table[place] = address
+            places.fill(binding.table, table, _address_of(inputs[label]))
         outputs: dict[str, Array] = {}
         for name, shape, dtype, places in binding.outputs:
             if name in binding.numbers:
                 outputs[name] = binding.numbers[name]
                 continue
             outputs[name] = array = np.empty(shape, dtype)
-            address = _address_of(array)
-            for place in places:
-                table[place] = address
+            places.fill(binding.table, table, _address_of(array))
         return outputs
 
     def one_call(self, number: int, inputs: Mapping[str, Array], sizes: Mapping[str, int], repeats: int) -> Array:
@@ -213,24 +211,9 @@ class Executable:
         arena = self._arena.ctypes.data
         addresses = {storage: arena + offset for storage, offset in program.plan.offsets(sizes).items()}
         commands = plan_commands(program.calls, program.plan, sizes, self.threads)
-        numbers: list[int] = []
-        places: dict[Storage, list[int]] = {}
-        spans: dict[int, tuple[int, int]] = {}
-        stops = self._last_input_check(commands)
-        for command in commands:
-            if command.wait:
-                numbers += [2, 0, 0]
-            call = program.calls[command.call]
-            start = len(numbers)
-            values = [evaluate(size, sizes) for size in call.sizes]
-            numbers += [int(command.split), self._functions[command.call], len(values) + len(call.arguments), *values]
-            for storage in call.arguments:
-                places.setdefault(storage, []).append(len(numbers))
-                numbers.append(self._address(storage, addresses))
-            spans[command.call] = (start, len(numbers))
-            if command.call == stops:
-                numbers += [3, 0, 0]
-        table = np.array(numbers, np.int64)
+        writer = TableWriter(program.calls, self._functions, sizes, partial(self._address, temporaries=addresses))
+        writer.write(commands, self._last_input_check(commands))
+        table, places = np.array(writer.numbers, np.int64), writer.places
         inputs = [(storage.name, spots) for storage, spots in places.items() if storage.kind == "input"]
         outputs = []
         ones: dict[str, Array] = {}
@@ -240,8 +223,8 @@ class Executable:
             outputs.append((name, shape, node.type.dtype.numpy, spots))
             if not shape:
                 ones[name] = np.zeros(shape, node.type.dtype.numpy)
-                table[spots] = ones[name].ctypes.data
-        return _Binding(table, int(table.ctypes.data), inputs, outputs, ones, spans)
+                spots.fill(table, table.data, int(ones[name].ctypes.data))
+        return _Binding(table, int(table.ctypes.data), inputs, outputs, ones, writer.spans)
 
     def _last_input_check(self, commands: list[Command]) -> int | None:
         """The last of the range checks of inputs, after which a step stops if one failed."""
@@ -252,7 +235,7 @@ class Executable:
             last = command.call
         return last
 
-    def _address(self, storage: Storage, temporaries: Mapping[Storage, int]) -> int:
+    def _address(self, storage: Storage, temporaries: Mapping[Storage, int]) -> int | None:
         if storage.kind == "temporary":
             return temporaries[storage]
         if storage.kind == "state":
@@ -260,7 +243,7 @@ class Executable:
             return int(self.cells[storage.node].array.ctypes.data)
         if storage.kind == "constant":
             return int(self._constants[storage].ctypes.data)
-        return self._executor.status_address if storage.kind == "status" else 0
+        return self._executor.status_address if storage.kind == "status" else None
 
     def _report(self, code: int, inputs: Mapping[str, Array]) -> None:
         """Raise the error of a failed range check."""

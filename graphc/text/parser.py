@@ -17,6 +17,7 @@ from graphc.literal import Literal
 from graphc.node import Node, apply
 from graphc.op import OPS
 from graphc.ops.leaves import Input
+from graphc.ops.scan import Body
 from graphc.tensor_type import TensorType
 
 __all__ = ["parse"]
@@ -195,6 +196,8 @@ class _Parser:
             return json.loads(token.text)
         if token.text == "(":
             return self.tuple()
+        if token.text == "graph":
+            return self.body()
         if token.text in ("true", "false"):
             self.position += 1
             return token.text == "true"
@@ -205,6 +208,19 @@ class _Parser:
             known = self.type(dtype)
             return self.numbers(known) if self.skip("{") else known
         return self.size()
+
+    def body(self) -> Body:
+        """The body of a loop: inputs p0, ... are its parameters, outputs r0, ... its results, s0, ... saved values."""
+        inner = _Parser(self.tokens, self.lines, {})
+        inner.position = self.position
+        graph = inner.graph()
+        self.position = inner.position
+        labels = {node.op.label: node for node in inner.values.values() if isinstance(node.op, Input)}
+        if set(labels) != {f"p{number}" for number in range(len(labels))}:
+            raise self.fail("a body whose inputs are called p0, p1, ...")
+        parameters = tuple(labels[f"p{number}"] for number in range(len(labels)))
+        results, saved = (tuple(node for name, node in graph.outputs if name[0] == kind) for kind in "rs")
+        return Body(parameters, results, saved)
 
     def tuple(self) -> tuple[object, ...]:
         self.mark("(")

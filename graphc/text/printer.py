@@ -11,6 +11,7 @@ from graphc.graph import Graph
 from graphc.literal import Literal
 from graphc.node import Node
 from graphc.op import Op
+from graphc.ops.scan import Body
 from graphc.tensor_type import TensorType
 
 __all__ = ["LABEL", "number_nodes", "print_graph", "print_line"]
@@ -71,6 +72,10 @@ def _literal(value: object) -> str:
         return json.dumps(value, ensure_ascii=False)
     if isinstance(value, tuple):
         return f"({', '.join(map(_literal, value))}{',' if len(value) == 1 else ''})"
+    if isinstance(value, Body):
+        kinds = (("r", value.results), ("s", value.saved))
+        named = tuple((f"{kind}{number}", node) for kind, nodes in kinds for number, node in enumerate(nodes))
+        return " ".join(print_graph(Graph(named, name="body", arguments=value.parameters)).split())
     if isinstance(value, (TensorType, DType, Literal, int)) or value.__class__.__name__ == "Dim":
         return str(value)
     raise TypeError(f"a field of type {type(value).__name__} has no text form")

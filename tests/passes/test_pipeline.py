@@ -83,6 +83,7 @@ def test_passes_run_in_their_order_and_are_watched() -> None:
         "SplitPhases": 3,
         "LayOut": 3,
         "UseWinograd": 3,
+        "OptimiseBodies": 3,
         "IsolateRoots": 3,
     }
 

@@ -20,7 +20,7 @@ from graphc.ops.scan import Body, Scan
 from graphc.origin import derived_from, scope, user_location
 from graphc.tensor_type import TensorType
 
-__all__ = ["close_body", "parameter_of", "scan"]
+__all__ = ["Form", "Tree", "close_body", "parameter_of", "scan", "taken_apart"]
 
 _SCOPE = "round"
 """The scope of what a step declares."""
@@ -29,12 +29,12 @@ Tree = object
 
 
 @dataclass(frozen=True)
-class _Form:
+class Form:
     """How tensors were nested: what a tree was, without them."""
 
     kind: str
     keys: tuple[object, ...] = ()
-    parts: tuple[_Form, ...] = ()
+    parts: tuple[Form, ...] = ()
 
     def build(self, tensors: Iterator[Tensor]) -> Tree:
         """The tree of this form with tensors in their order."""
@@ -46,19 +46,19 @@ class _Form:
         return None if self.kind == "none" else parts if self.kind == "list" else tuple(parts)
 
 
-def _taken_apart(tree: Tree, what: str) -> tuple[list[Tensor], _Form]:
+def taken_apart(tree: Tree) -> tuple[list[Tensor], Form]:
     """The tensors of a tree, and its form."""
     if tree is None:
-        return [], _Form("none")
+        return [], Form("none")
     if isinstance(tree, (tuple, list, dict)):
         items = tree.values() if isinstance(tree, Mapping) else tree
-        pairs = [_taken_apart(item, what) for item in items]
+        pairs = [taken_apart(item) for item in items]
         kind = "dict" if isinstance(tree, Mapping) else "list" if isinstance(tree, list) else "tuple"
         keys = tuple(tree) if isinstance(tree, Mapping) else ()
-        return [tensor for tensors, _ in pairs for tensor in tensors], _Form(
+        return [tensor for tensors, _ in pairs for tensor in tensors], Form(
             kind, keys, tuple(form for _, form in pairs)
         )
-    return [as_tensor(tree)], _Form("tensor")
+    return [as_tensor(tree)], Form("tensor")
 
 
 def scan(
@@ -97,8 +97,8 @@ def scan(
            [ 9., 12.]], dtype=float32)
     """
     at = str(user_location())
-    begin, state_form = _taken_apart(initial, "initial")
-    moving, sequence_form = _taken_apart(sequences, "sequences")
+    begin, state_form = taken_apart(initial)
+    moving, sequence_form = taken_apart(sequences)
     size = _length(moving, length, at)
     if checkpoint is not None:
         return _in_pieces(step, initial, (moving, sequence_form), size, reverse, checkpoint, at)
@@ -116,8 +116,8 @@ def scan(
             expected="(next state, values of this round), with None for no values",
             got=type(returned).__name__,
         )
-    after, after_form = _taken_apart(returned[0], "state")
-    values, value_form = _taken_apart(returned[1], "values")
+    after, after_form = taken_apart(returned[0])
+    values, value_form = taken_apart(returned[1])
     if after_form != state_form:
         raise DeclarationError(
             "the step of a loop returns a state of another form than the first one",
@@ -149,7 +149,7 @@ def scan(
 def _in_pieces(
     step: Callable[..., Tree],
     initial: Tree,
-    sequences: tuple[list[Tensor], _Form],
+    sequences: tuple[list[Tensor], Form],
     size: Size,
     reverse: bool,
     rounds: int,
@@ -170,7 +170,7 @@ def _in_pieces(
         return scan(step, state, elements, length=rounds, reverse=reverse)
 
     last, values = scan(piece, initial, form.build(iter(pieces)), length=size // rounds, reverse=reverse)
-    stacked, value_form = _taken_apart(values, "values")
+    stacked, value_form = taken_apart(values)
     whole = (tensor.reshape((size, *tensor.shape[2:])) for tensor in stacked)
     return last, value_form.build(iter(whole))
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from graphc.frontend import metrics as metrics
     from graphc.frontend import optimizers as optimizers
     from graphc.frontend import sampling as random
+    from graphc.frontend.cond import cond as cond
     from graphc.frontend.convolution import convolution as convolution
     from graphc.frontend.convolution import convolution_transpose as convolution_transpose
     from graphc.frontend.elementwise import abs as abs
@@ -199,6 +200,7 @@ __all__ = [
     "render",
     "reshape",
     "resize",
+    "cond",
     "scan",
     "rsqrt",
     "scatter_add",
@@ -253,6 +255,7 @@ _HOMES = {
     "graphc.frontend.pooling": "avg_pool global_avg_pool global_max_pool max_pool",
     "graphc.frontend.reductions": "argmax log_softmax logsumexp max mean min norm prod softmax sum var",
     "graphc.frontend.resizing": "resize",
+    "graphc.frontend.cond": "cond",
     "graphc.frontend.scan": "scan",
     "graphc.frontend.shaping": (
         "broadcast_to concatenate dim_size expand_dims flip iota matmul one_hot pad reshape scatter_add "

@@ -14,14 +14,18 @@ from graphc.frontend.broadcasting import broadcast_to, constant_node
 from graphc.frontend.tensor import Tensor, TensorLike, as_tensor
 from graphc.graph import toposort
 from graphc.node import Node, describe
+from graphc.ops.cond import Cond
 from graphc.ops.scan import Scan
 from graphc.origin import Origin, derived_from, user_location
+from graphc.passes.cond_gradient import differentiate_cond
 from graphc.passes.scan_gradient import differentiate_scan
 from graphc.passes.stabilise import stabilise_for_gradient
 
 __all__ = ["check_request", "differentiate", "grad", "start_of"]
 
 
+_SHARED = (Scan, Cond)
+"""Ops of several parts, whose derivatives are made together."""
 Watch = Callable[[Node, Node, Node], None]
 
 
@@ -49,7 +53,7 @@ def differentiate(seeds: Mapping[Node, Node], wrt: Sequence[Node], watch: Watch 
                 found[node] = total
             if not any(source in leads for source in node.inputs):
                 continue
-            parts = loops.parts(node, total, leads) if isinstance(node.op, Scan) else _parts(node, total)
+            parts = loops.parts(node, total, leads) if isinstance(node.op, _SHARED) else _parts(node, total)
             for source, part in zip(node.inputs, parts, strict=False):  # a loop may have nothing to pass on yet
                 if part is not None and source in leads:
                     paths.setdefault(source, []).append(_checked(node, source, part))
@@ -65,35 +69,39 @@ def _parts(node: Node, total: Node | None) -> Sequence[Tensor | None]:
 
 
 class _Loops:
-    """Derivatives by the parts of loops, until all of a loop are known."""
+    """Derivatives by the parts of loops and choices, until all of one are known."""
 
     def __init__(self, order: Sequence[Node]) -> None:
-        self._first: dict[tuple[Scan, tuple[Node, ...]], Node] = {}
-        self._upstream: dict[tuple[Scan, tuple[Node, ...]], dict[int, Node]] = {}
+        self._first: dict[tuple[Scan | Cond, tuple[Node, ...]], Node] = {}
+        self._upstream: dict[tuple[Scan | Cond, tuple[Node, ...]], dict[int, Node]] = {}
         for node in order:
-            if isinstance(node.op, Scan):
+            if isinstance(node.op, _SHARED):
                 self._first.setdefault(self._key(node, node.op), node)
 
     @staticmethod
-    def _key(node: Node, op: Scan) -> tuple[Scan, tuple[Node, ...]]:
+    def _key(node: Node, op: Scan | Cond) -> tuple[Scan | Cond, tuple[Node, ...]]:
         return replace(op, part=0), node.inputs
 
     def waiting(self, node: Node) -> bool:
         """True for the last part to be met of a loop of which another part has a derivative."""
-        if not isinstance(node.op, Scan):
+        if not isinstance(node.op, _SHARED):
             return False
         key = self._key(node, node.op)
         return self._first[key] is node and key in self._upstream
 
     def parts(self, node: Node, total: Node | None, leads: Collection[Node]) -> Sequence[Tensor | None]:
         """What a loop passes on to its operands once the derivatives by all its parts are known; nothing before."""
-        assert isinstance(node.op, Scan)
+        assert isinstance(node.op, _SHARED)
         key = self._key(node, node.op)
         if total is not None:
             self._upstream.setdefault(key, {})[node.op.part] = total
         if self._first[key] is not node:
             return ()
-        answers = differentiate_scan(node.op, node.inputs, self._upstream.pop(key), leads, differentiate)
+        upstream = self._upstream.pop(key)
+        if isinstance(node.op, Scan):
+            answers = differentiate_scan(node.op, node.inputs, upstream, leads, differentiate)
+        else:
+            answers = differentiate_cond(node.op, node.inputs, upstream, leads, differentiate)
         return [Tensor(answer) if answer is not None else None for answer in answers]
 
 

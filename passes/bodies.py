@@ -1,4 +1,4 @@
-"""Bodies of loops are graphs too: the passes over graphs run on each of them, and what no round changes moves out."""
+"""Bodies of loops and choices are graphs too: the passes run on each of them, and what no round changes moves out."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from graphc.graph import Graph, rebuild, toposort
 from graphc.node import Node, apply
+from graphc.ops.cond import Cond
 from graphc.ops.leaves import Input, Leaf
 from graphc.ops.movement import BroadcastInDim, Reshape
 from graphc.ops.scan import Body, Scan
@@ -19,7 +20,7 @@ _FREE = (BroadcastInDim, Reshape)
 
 @dataclass(frozen=True)
 class OptimiseBodies:
-    """Run passes on the bodies of all loops, and compute before a loop what is the same in all its rounds."""
+    """Run passes on the bodies of all loops and choices; compute before a loop what is the same in all its rounds."""
 
     optimise: Callable[[Graph], Graph]
     description: str = "run the passes on bodies of loops, move out what no round changes"
@@ -30,20 +31,25 @@ class OptimiseBodies:
 
         def change(node: Node) -> Node:
             op = node.op
+            if isinstance(op, Cond):
+                sides = (self._optimised(body) for body in (op.on_true, op.on_false))
+                return apply(replace(op, on_true=next(sides), on_false=next(sides)), *node.inputs)
             if not isinstance(op, Scan):
                 return node
             key = op.body, node.inputs
             if key not in known:
-                ends = enumerate((*op.body.results, *op.body.saved))
-                inner = self.optimise(Graph.of({f"r{number}": result for number, result in ends}))
-                found = [result for _, result in inner.outputs]
-                count = len(op.body.results)
-                body = Body(op.body.parameters, tuple(found[:count]), tuple(found[count:]))
-                known[key] = _moved_out(body, op.carries + op.sequences, node.inputs)
+                known[key] = _moved_out(self._optimised(op.body), op.carries + op.sequences, node.inputs)
             body, operands = known[key]
             return apply(replace(op, body=body), *operands)
 
         return graph.map(rebuild(graph.nodes, change))
+
+    def _optimised(self, body: Body) -> Body:
+        ends = enumerate((*body.results, *body.saved))
+        graph = self.optimise(Graph.of({f"r{number}": result for number, result in ends}))
+        found = [result for _, result in graph.outputs]
+        count = len(body.results)
+        return Body(body.parameters, tuple(found[:count]), tuple(found[count:]))
 
 
 def _moved_out(body: Body, changing: int, operands: Sequence[Node]) -> tuple[Body, tuple[Node, ...]]:

@@ -16,7 +16,7 @@ from graphc.passes.isolate import IsolateRoots
 from graphc.passes.layout import LayOut
 from graphc.passes.lower import KernelCall, KernelWriter
 from graphc.passes.lower_groups import STATUS, lower_group
-from graphc.passes.lower_scan import lower_scan
+from graphc.passes.lower_scan import lower_cond, lower_scan
 from graphc.passes.lower_special import lower_copy
 from graphc.passes.memory import MemoryPlan, plan_memory
 from graphc.passes.mode import SetMode
@@ -27,7 +27,7 @@ from graphc.passes.place import place_values
 from graphc.passes.simplify import Simplify
 from graphc.passes.split import SplitReductions
 from graphc.passes.stabilise import Stabilise
-from graphc.passes.storage import Storage, memory_of
+from graphc.passes.storage import Side, Storage, memory_of
 from graphc.passes.winograd import UseWinograd
 
 __all__ = ["Program", "build_program", "optimisations"]
@@ -74,7 +74,8 @@ class Program:
     @property
     def storages(self) -> tuple[Storage, ...]:
         """All storages that the calls use, in the order of first use."""
-        arguments = (argument for call in self.calls for argument in call.arguments)
+        arguments = [argument for call in self.calls for argument in call.arguments]
+        arguments += [place.condition for call in self.calls for place in call.loops if isinstance(place, Side)]
         return tuple(dict.fromkeys(memory for argument in arguments for memory in memory_of(argument)))
 
 
@@ -86,17 +87,17 @@ def build_program(graph: Graph, fuse: Fuse | None = None) -> Program:
 
 
 def _calls_of(graph: Graph, fuse: Fuse, checks: list[Node], numbers: Iterator[int]) -> list[KernelCall]:
-    """The calls that compute a graph; numbers: names for loops."""
+    """The calls that compute a graph; numbers: for names of loops and choices."""
     fusion = fuse(graph)
     placement = place_values(graph, fusion)
     calls: list[KernelCall] = []
     for group in placement.groups:
         if group.kind == "check":
             checks.append(group.roots[0])
-        if group.kind == "scan":
-            label = f"loop{next(numbers)}"
+        if group.kind in ("scan", "cond"):
+            lower = lower_scan if group.kind == "scan" else lower_cond
             body = partial(_calls_of, fuse=fuse, checks=checks, numbers=numbers)
-            calls += lower_scan(group.roots, fusion.stored, placement.storage, label, body)
+            calls += lower(group.roots, fusion.stored, placement.storage, f"{group.kind}{next(numbers)}", body)
         else:
             calls += lower_group(group, fusion.stored, placement.storage, len(checks))
     for source, target in placement.copies:

@@ -16,6 +16,7 @@ from graphc.graph import Graph, users
 from graphc.node import Node
 from graphc.op import Elementwise
 from graphc.ops.assembly import Concatenate, Pad
+from graphc.ops.cond import Cond
 from graphc.ops.convolution import ConvGeneral
 from graphc.ops.indexing import CheckRange, Gather, ScatterAdd
 from graphc.ops.leaves import Constant, Input, Leaf, State
@@ -39,7 +40,7 @@ _RANDOM = 60
 @dataclass(frozen=True)
 class Group:
     """What one kernel computes. roots: stored nodes, each after those it needs. kind: map, fold, contraction, search,
-    assembly, scatter or check; or scan, of which each round is a sequence of kernels."""
+    assembly, scatter or check; or scan or cond, whose bodies are sequences of kernels."""
 
     roots: tuple[Node, ...]
     kind: str
@@ -110,7 +111,7 @@ class _StoreDecision:
         if isinstance(node.op, Reshape) and node not in self.roots and base_of(node, self.stored) is not None:
             return  # the same memory under another shape
         if isinstance(node.op, Leaf):
-            if node in self.must:
+            if node in self.must or (is_inline_leaf(node) and self.merged(node)):
                 self.stored.add(node)
             return
         if is_fold(node) and isinstance(node.op, Reduce) and node not in self.must and self.ends_elementwise(node):
@@ -151,11 +152,15 @@ class _StoreDecision:
         readers = self.readers[node]
         return self.options.enabled and len(readers) == 1 and isinstance(readers[0].op, Elementwise)
 
+    def merged(self, node: Node) -> bool:
+        """True if a reader is a reshape that merges axes of the node."""
+        return any(_merges_axes(reader, node) for reader in self.readers[node])
+
     def worth_storing(self, node: Node) -> bool:
         readers = self.readers[node]
         if not self.options.enabled:
             return not isinstance(node.op, BroadcastInDim)
-        if self.weight[node] > self.options.largest or any(_merges_axes(reader, node) for reader in readers):
+        if self.weight[node] > self.options.largest or self.merged(node):
             return True
         if any(source in self.folded and source not in self.stored for source in node.inputs) and len(readers) != 1:
             return True
@@ -164,11 +169,11 @@ class _StoreDecision:
 
 
 def _together(graph: Graph, stored: Collection[Node]) -> list[tuple[Node, ...]]:
-    """The stored nodes, one by one but for the parts of a loop."""
+    """The stored nodes, one by one but for the parts of a loop or choice."""
     groups: dict[object, list[Node]] = {}
     for node in graph.nodes:
         if node in stored:
-            key = (replace(node.op, part=0), node.inputs) if isinstance(node.op, Scan) else node
+            key = (replace(node.op, part=0), node.inputs) if isinstance(node.op, (Scan, Cond)) else node
             groups.setdefault(key, []).append(node)
     return [tuple(roots) for roots in groups.values()]
 
@@ -190,7 +195,7 @@ def _read_as_a_whole(graph: Graph) -> set[Node]:
         whole: Sequence[Node] = ()
         if isinstance(node.op, PRODUCTS):
             whole = _read_by_element(node) if by_channels(node) else node.inputs
-        elif isinstance(node.op, Scan):
+        elif isinstance(node.op, (Scan, Cond)):
             whole = node.inputs
         elif isinstance(node.op, Gather):
             whole = node.inputs[:1]
@@ -233,7 +238,7 @@ def _kind(node: Node, stored: Collection[Node], roots: Sequence[Node] = ()) -> s
         return "assembly"
     if isinstance(node.op, ScatterAdd):
         return "scatter"
-    if isinstance(node.op, Scan):
-        return "scan"
+    if isinstance(node.op, (Scan, Cond)):
+        return node.op.name
     spaces = [index_space(root, stored) for root in roots or (node,)]
     return "fold" if any(space is not None and space[1] for space in spaces) else "map"

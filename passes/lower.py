@@ -27,7 +27,7 @@ from graphc.passes.loops import (
     indices_of,
 )
 from graphc.passes.spaces import cone, index_space, is_fold, operation_count
-from graphc.passes.storage import Rounds, Storage, leaf_storage
+from graphc.passes.storage import Rounds, Side, Storage, leaf_storage
 from graphc.passes.terms import Index, Term, TermBuilder, walk_terms
 from graphc.passes.views import Place, Resolver, base_of, linear
 
@@ -46,8 +46,8 @@ class KernelCall:
     """One call of a kernel.
 
     sizes: what is passed for the kernel's sizes. arguments: what is passed for its buffers. nodes: what it computes,
-    for comments and pictures. flops: floating-point operations, as sizes to be added up. loops: those around it, the
-    outermost first; neighbours in a loop follow one another in each of its rounds.
+    for comments and pictures. flops: floating-point operations, as sizes to be added up. loops: loops and
+    sides of choices around it, the outermost first; neighbours in a loop follow one another in each of its rounds.
     """
 
     kernel: Kernel
@@ -55,12 +55,12 @@ class KernelCall:
     arguments: tuple[Storage, ...]
     nodes: tuple[Node, ...]
     flops: tuple[Size, ...]
-    loops: tuple[Rounds, ...] = ()
+    loops: tuple[Rounds | Side, ...] = ()
 
     @property
     def rounds(self) -> Size:
         """How often it is made in one run of the program."""
-        return product(loop.length for loop in self.loops)
+        return product(loop.length for loop in self.loops if isinstance(loop, Rounds))
 
 
 def full_place(shape: Shape) -> tuple[tuple[Axis, ...], Place]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from graphc.dims import Dim, evaluate
 from graphc.errors import VerificationError
 from graphc.passes.lower import KernelCall
-from graphc.passes.storage import Rounds, Storage, memory_of
+from graphc.passes.storage import Rounds, Side, Storage, memory_of
 
 __all__ = ["ALIGNMENT", "Allocation", "MemoryPlan", "check_plan", "plan_memory"]
 
@@ -86,14 +86,15 @@ def plan_memory(calls: Sequence[KernelCall]) -> MemoryPlan:
 
 
 def _lives(calls: Sequence[KernelCall]) -> dict[Storage, tuple[int, int]]:
-    """The calls between which each temporary is alive: all of a loop, if not only one round needs it."""
-    spans: dict[Rounds, tuple[int, int]] = {}
+    """The calls between which each temporary is alive: all of a loop or side, if not only one round of it needs it."""
+    spans: dict[Rounds | Side, tuple[int, int]] = {}
     for number, call in enumerate(calls):
         for loop in call.loops:
             spans[loop] = (spans.get(loop, (number, number))[0], number)
     lives: dict[Storage, tuple[int, int]] = {}
     for number, call in enumerate(calls):
-        for storage in (memory for argument in call.arguments for memory in memory_of(argument)):
+        conditions = [place.condition for place in call.loops if isinstance(place, Side)]
+        for storage in (memory for argument in (*call.arguments, *conditions) for memory in memory_of(argument)):
             if storage.kind != "temporary":
                 continue
             around = [spans[loop] for loop in call.loops if storage not in loop.local]

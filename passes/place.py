@@ -76,7 +76,7 @@ def _overwrites_safely(
     """True if a group's kernel may write a state's new value over the old one: it reads each element of the old value
     only for the element that it then writes, if at all."""
     if state not in reads:
-        return group.kind not in ("assembly", "scatter", "scan")
+        return group.kind not in ("assembly", "scatter", "scan", "cond")
     if group.kind not in ("map", "fold", "contraction"):
         return False
     (call,) = lower_group(group, fusion.stored, storage)

@@ -10,7 +10,7 @@ from graphc.node import Node
 from graphc.ops.leaves import Constant, Input, State
 from graphc.tensor_type import TensorType
 
-__all__ = ["Along", "Handed", "Rounds", "Storage", "leaf_storage", "memory_of"]
+__all__ = ["Along", "Handed", "Rounds", "Side", "Storage", "leaf_storage", "memory_of"]
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,17 @@ class Rounds:
 
     label: str
     length: Size
+    local: frozenset[Storage] = field(default=frozenset(), compare=False)
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of a choice in a program. label: tells sides apart. condition: where the truth value lies. chosen: the
+    value for which this side runs."""
+
+    label: str
+    condition: Storage
+    chosen: bool
     local: frozenset[Storage] = field(default=frozenset(), compare=False)
 
 

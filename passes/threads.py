@@ -14,7 +14,7 @@ from graphc.passes.loops import ColumnFold, Contraction, Loop, axes_of, stores_o
 from graphc.passes.lower import KernelCall
 from graphc.passes.lower_groups import STATUS
 from graphc.passes.memory import MemoryPlan
-from graphc.passes.storage import Rounds, Storage
+from graphc.passes.storage import Rounds, Side, Storage
 from graphc.passes.terms import Index, walk_terms
 
 __all__ = ["Command", "plan_commands", "work_of"]
@@ -59,7 +59,7 @@ def plan_commands(
     offsets = plan.offsets(sizes)
     pending: list[tuple[bool, _Access]] = []
     commands: list[Command] = []
-    around: tuple[Rounds, ...] = ()
+    around: tuple[Rounds | Side, ...] = ()
     for number, call in enumerate(calls):
         turns = call.loops != around  # the first call of a round, or the first after a loop
         around = call.loops

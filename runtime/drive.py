@@ -112,15 +112,33 @@ run:
   %passed.first = load i64, ptr %barrier.at
   br label %command
 command:
-  %position = phi i64 [ 0, %run ], [ %after.call, %called ], [ %after.barrier, %together ]
-  %passed = phi i64 [ %passed.first, %run ], [ %passed, %called ], [ %reached, %together ]
+  %position = phi i64 [ 0, %run ], [ %after.call, %called ], [ %after.barrier, %together ], [ %after.choice, %choose ]
+  %passed = phi i64 [ %passed.first, %run ], [ %passed, %called ], [ %reached, %together ], [ %passed, %choose ]
   %left = icmp slt i64 %position, %end
   br i1 %left, label %read, label %barrier
 read:
   %kind.at = getelementptr i64, ptr %table, i64 %position
   %kind.read = load i64, ptr %kind.at
   %calls = icmp slt i64 %kind.read, 2
-  br i1 %calls, label %call, label %barrier
+  br i1 %calls, label %call, label %choose.or.wait
+choose.or.wait:
+  %chooses = icmp sgt i64 %kind.read, 3
+  br i1 %chooses, label %choose, label %barrier
+
+choose:
+  %condition.at = getelementptr i64, ptr %kind.at, i64 1
+  %condition.word = load i64, ptr %condition.at
+  %condition.place = inttoptr i64 %condition.word to ptr
+  %condition = load i8, ptr %condition.place
+  %holds = icmp ne i8 %condition, 0
+  %for.true = icmp eq i64 %kind.read, 5
+  %chosen = icmp eq i1 %holds, %for.true
+  %skipped.at = getelementptr i64, ptr %kind.at, i64 2
+  %skipped = load i64, ptr %skipped.at
+  %skip = select i1 %chosen, i64 0, i64 %skipped
+  %behind.choice = add i64 %position, 3
+  %after.choice = add i64 %behind.choice, %skip
+  br label %command
 
 call:
   %alone = icmp eq i64 %kind.read, 0
@@ -145,7 +163,7 @@ called:
   br label %command
 
 barrier:
-  %kind = phi i64 [ 2, %command ], [ %kind.read, %read ]
+  %kind = phi i64 [ 2, %command ], [ %kind.read, %choose.or.wait ]
   %stops = icmp eq i64 %kind, 3
   %rounds = select i1 %stops, i64 2, i64 1
   br label %round

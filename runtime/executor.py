@@ -7,6 +7,8 @@ A program is a table of int64 numbers, command after command:
                                                 kind 1: run on every thread, each with its part of the outermost loop
     kind, 0, 0                                  kind 2: all threads wait for each other
                                                 kind 3: as 2, then stop if the status is not 0
+    kind, condition, count                      kind 4: skip so many numbers if the truth value there is true
+                                                kind 5: skip them if it is false
 
 Helper threads wait for work spinning for about a tenth of a millisecond, then sleep until they are woken. What threads
 share is one array of int64; what different threads write lies on different cache lines:

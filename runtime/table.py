@@ -10,7 +10,7 @@ import numpy as np
 from graphc.dims import evaluate
 from graphc.errors import FeedError
 from graphc.passes.lower import KernelCall
-from graphc.passes.storage import Along, Handed, Rounds, Storage
+from graphc.passes.storage import Along, Handed, Rounds, Side, Storage
 from graphc.passes.threads import Command
 from graphc.scalar import Array
 
@@ -65,8 +65,11 @@ class TableWriter:
             end = start + 1
             while loops and end < len(commands) and self.calls[commands[end].call].loops[depth : depth + 1] == loops:
                 end += 1
-            if loops:
-                self._rounds(loops[0], commands[start:end], depth)
+            place = loops[0] if loops else None
+            if isinstance(place, Side):
+                self._side(place, commands[start:end], depth)
+            elif place is not None:
+                self._rounds(place, commands[start:end], depth)
             else:
                 self._command(commands[start], commands[start].call == stops)
             start = end
@@ -80,6 +83,15 @@ class TableWriter:
             self.write(commands, None, depth + 1)
         del self._turn[loop]
 
+    def _side(self, side: Side, commands: Sequence[Command], depth: int) -> None:
+        """Commands that are skipped unless the condition holds: all threads wait before they look at it."""
+        self.numbers += [2, 0, 0, 4 + side.chosen]
+        self._argument(side.condition)
+        place = len(self.numbers)
+        self.numbers.append(0)
+        self.write(commands, None, depth + 1)
+        self.numbers[place] = len(self.numbers) - place - 1
+
     def _command(self, command: Command, stops: bool) -> None:
         call, numbers = self.calls[command.call], self.numbers
         if command.wait:
@@ -88,19 +100,23 @@ class TableWriter:
         values = [evaluate(size, self.sizes) for size in call.sizes]
         numbers += [int(command.split), self.functions[command.call], len(values) + len(call.arguments), *values]
         for argument in call.arguments:
-            storage, offset = self._present(argument)
-            address = self.address(storage)
-            if address is None:
-                places = self.places.setdefault(storage, Places())
-                if argument is storage:
-                    places.spots.append(len(numbers))
-                else:
-                    places.moved.append(len(numbers))
-                    places.offsets.append(offset)
-            numbers.append((address or 0) + offset)
+            self._argument(argument)
         self.spans.setdefault(command.call, (start, len(numbers)))
         if stops:
             numbers += [3, 0, 0]
+
+    def _argument(self, argument: Storage) -> None:
+        """The present address of a storage."""
+        storage, offset = self._present(argument)
+        address = self.address(storage)
+        if address is None:
+            places = self.places.setdefault(storage, Places())
+            if argument is storage:
+                places.spots.append(len(self.numbers))
+            else:
+                places.moved.append(len(self.numbers))
+                places.offsets.append(offset)
+        self.numbers.append((address or 0) + offset)
 
     def _present(self, storage: Storage) -> tuple[Storage, int]:
         """The memory that a storage is in the present rounds, and how many bytes from its start."""

@@ -240,3 +240,10 @@ def test_a_fused_graph_lists_checks_first_and_every_root_once() -> None:
     roots = [root for group in fusion.groups if group.kind != "check" for root in group.roots]
     assert len(roots) == len(set(roots))
     assert set(roots) == fusion.stored
+
+
+def test_positions_whose_axes_are_merged_lie_in_memory() -> None:
+    line = gc.input("line", shape=("batch",), dtype="int64")
+    merged = gc.iota((3, *line.shape), 0).reshape(-1) + gc.concatenate([line] * 3)
+    found = gc.function([line], merged)(np.array([10, 20]))
+    np.testing.assert_array_equal(np.asarray(found), [10, 20, 11, 21, 12, 22])

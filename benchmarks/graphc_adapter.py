@@ -80,31 +80,14 @@ def _optimizer(options: Settings) -> gc.optimizers.Optimizer:
     if kind == "sgd":
         return gc.optimizers.SGD(options["lr"])
 
-    class Momentum(gc.optimizers.Momentum):
-        """Weight decay is part of the gradient."""
-
-        def step(self, parameter: gc.Tensor, gradient: gc.Tensor, *rest: Any) -> gc.Tensor:
-            return super().step(parameter, gradient + decay * parameter if decay else gradient, *rest)
-
-    class Adam(gc.optimizers.Adam):
-        """Weight decay is apart from the moments and spares vectors; gradients may be clipped together."""
-
-        def step(
-            self, parameter: gc.Tensor, gradient: gc.Tensor, slots: Any, rate: gc.Tensor, t: gc.Tensor
-        ) -> gc.Tensor:
-            moved = super().step(parameter, gradient, slots, rate, t)
-            return moved - rate * decay * parameter if decay and parameter.ndim > 1 else moved
-
-        def updates(self, gradients: Mapping[Any, Any]) -> dict[Any, Any]:
-            if limit is not None:
-                norm = gc.sqrt(sum((gc.Tensor(node) ** 2).sum() for node in gradients.values()))
-                scale = gc.minimum(1.0, limit / (norm + 1e-6))
-                gradients = {parameter: (gc.Tensor(node) * scale).node for parameter, node in gradients.items()}
-            return super().updates(gradients)
-
     if kind == "momentum":
-        return Momentum(options["lr"], options["mu"])
-    return Adam(options["lr"], options["b1"], options["b2"], options["eps"])
+        return gc.optimizers.Momentum(options["lr"], options["mu"], weight_decay=decay)
+    numbers = options["lr"], options["b1"], options["b2"], options["eps"]
+    adam: gc.optimizers.Optimizer = gc.optimizers.Adam(*numbers)
+    if decay:  # apart from the moments, and not of vectors
+        matrices = gc.optimizers.AdamW(*numbers, weight_decay=decay)
+        adam = gc.optimizers.Groups([(lambda parameter: parameter.ndim > 1, matrices)], default=adam)
+    return adam if limit is None else gc.optimizers.ClipByGlobalNorm(adam, limit)
 
 
 def _linear(p: Tensors, batch: Tensors, cfg: Settings) -> gc.Tensor:

@@ -66,7 +66,6 @@ sin = _function(transcendental.Sin(), "sin", "The sine of x in radians; float32 
 cos = _function(transcendental.Cos(), "cos", "The cosine of x in radians; float32 and float64.")
 tanh = _function(transcendental.Tanh(), "tanh", "The hyperbolic tangent; float32 and float64.")
 sigmoid = _function(transcendental.Sigmoid(), "sigmoid", "The logistic function 1/(1 + exp(-x)); float32 and float64.")
-softplus = _function(transcendental.Softplus(), "softplus", "The value log(1 + exp(x)); float32 and float64.")
 erf = _function(transcendental.Erf(), "erf", "The error function; float32 and float64.")
 abs = _function(unary.Abs(), "abs", "The magnitude; floats and integers; derivative 0 at 0.")
 sign = _function(unary.Sign(), "sign", "The sign, -1, 0 or 1; floats and integers; derivative 0.")
@@ -175,6 +174,21 @@ def elu(x: TensorLike, alpha: float = 1.0) -> Tensor:
     value = as_tensor(x)
     below = value <= 0
     return below.where(expm1(below.where(value, 0.0)) * alpha, value)  # no overflow on the side that is not taken
+
+
+def softplus(x: TensorLike, beta: float = 1.0) -> Tensor:
+    """The value log(1 + exp(beta x)) / beta, a smooth max(x, 0) that is the sharper the larger beta is.
+
+    x: any shape; the result has the same. Without overflow; float32 and float64.
+
+    >>> import graphc as gc
+    >>> gc.evaluate(gc.softplus([0.0, 100.0])).round(3)
+    array([  0.693, 100.   ], dtype=float32)
+    """
+    value = as_tensor(x)
+    if beta != 1:
+        return softplus(value * beta) / beta
+    return value._unary(transcendental.Softplus(), floats=True)
 
 
 def log_sigmoid(x: TensorLike) -> Tensor:

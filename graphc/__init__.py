@@ -18,15 +18,23 @@ if TYPE_CHECKING:
     from graphc import dtypes as _dtypes
     from graphc import errors as errors
     from graphc.errors import GraphcError as GraphcError
+    from graphc.frontend import activations as activations
     from graphc.frontend import initializers as initializers
     from graphc.frontend import layers as layers
     from graphc.frontend import losses as losses
     from graphc.frontend import metrics as metrics
     from graphc.frontend import optimizers as optimizers
+    from graphc.frontend import regularizers as regularizers
     from graphc.frontend import sampling as random
+    from graphc.frontend import schedules as schedules
+    from graphc.frontend.activations import gelu as gelu
+    from graphc.frontend.activations import silu as silu
+    from graphc.frontend.attention import attention as attention
     from graphc.frontend.cond import cond as cond
     from graphc.frontend.convolution import convolution as convolution
     from graphc.frontend.convolution import convolution_transpose as convolution_transpose
+    from graphc.frontend.cumulative import cumsum as cumsum
+    from graphc.frontend.einsum import einsum as einsum
     from graphc.frontend.elementwise import abs as abs
     from graphc.frontend.elementwise import cast as cast
     from graphc.frontend.elementwise import check_range as check_range
@@ -60,6 +68,11 @@ if TYPE_CHECKING:
     from graphc.frontend.pooling import global_avg_pool as global_avg_pool
     from graphc.frontend.pooling import global_max_pool as global_max_pool
     from graphc.frontend.pooling import max_pool as max_pool
+    from graphc.frontend.rearranging import crop as crop
+    from graphc.frontend.rearranging import depth_to_space as depth_to_space
+    from graphc.frontend.rearranging import reflection_pad as reflection_pad
+    from graphc.frontend.rearranging import space_to_depth as space_to_depth
+    from graphc.frontend.rearranging import zero_pad as zero_pad
     from graphc.frontend.reductions import argmax as argmax
     from graphc.frontend.reductions import log_softmax as log_softmax
     from graphc.frontend.reductions import logsumexp as logsumexp
@@ -72,6 +85,8 @@ if TYPE_CHECKING:
     from graphc.frontend.reductions import sum as sum
     from graphc.frontend.reductions import var as var
     from graphc.frontend.resizing import resize as resize
+    from graphc.frontend.responses import local_response_norm as local_response_norm
+    from graphc.frontend.responses import lp_pool as lp_pool
     from graphc.frontend.scan import scan as scan
     from graphc.frontend.shaping import broadcast_to as broadcast_to
     from graphc.frontend.shaping import concatenate as concatenate
@@ -88,6 +103,10 @@ if TYPE_CHECKING:
     from graphc.frontend.shaping import stack as stack
     from graphc.frontend.shaping import take as take
     from graphc.frontend.shaping import transpose as transpose
+    from graphc.frontend.sorting import argsort as argsort
+    from graphc.frontend.sorting import sort as sort
+    from graphc.frontend.sorting import take_along_axis as take_along_axis
+    from graphc.frontend.sorting import top_k as top_k
     from graphc.frontend.state import Parameter as Parameter
     from graphc.frontend.state import constant as constant
     from graphc.frontend.state import input as input
@@ -100,6 +119,8 @@ if TYPE_CHECKING:
     from graphc.passes.explain import Explanation as Explanation
     from graphc.passes.explain import explain as explain
     from graphc.runtime import callbacks as callbacks
+    from graphc.runtime import data as data
+    from graphc.runtime import estimators as estimators
     from graphc.runtime.declared import graph_of as graph_of
     from graphc.runtime.evaluate import evaluate as evaluate
     from graphc.runtime.function import Function as Function
@@ -107,6 +128,10 @@ if TYPE_CHECKING:
     from graphc.runtime.history import History as History
     from graphc.runtime.model import Model as Model
     from graphc.runtime.model import compile as compile
+    from graphc.runtime.newton import NewtonResult as NewtonResult
+    from graphc.runtime.newton import newton_cg as newton_cg
+    from graphc.runtime.objective import Objective as Objective
+    from graphc.runtime.objective import objective as objective
     from graphc.runtime.render import render as render
     from graphc.runtime.tasks import Task as Task
     from graphc.text import parse as parse
@@ -127,12 +152,17 @@ __all__ = [
     "GraphcError",
     "History",
     "Model",
+    "NewtonResult",
+    "Objective",
     "Parameter",
     "Task",
     "Tensor",
     "__version__",
     "abs",
+    "activations",
     "argmax",
+    "argsort",
+    "attention",
     "avg_pool",
     "bool_",
     "broadcast_to",
@@ -147,10 +177,16 @@ __all__ = [
     "convolution_transpose",
     "copy",
     "cos",
+    "crop",
+    "cumsum",
+    "data",
+    "depth_to_space",
     "dim_size",
+    "einsum",
     "elu",
     "erf",
     "errors",
+    "estimators",
     "evaluate",
     "exp",
     "expand_dims",
@@ -161,6 +197,7 @@ __all__ = [
     "float64",
     "floor",
     "function",
+    "gelu",
     "global_avg_pool",
     "global_max_pool",
     "grad",
@@ -173,12 +210,14 @@ __all__ = [
     "isfinite",
     "layers",
     "leaky_relu",
+    "local_response_norm",
     "log",
     "log1p",
     "log_sigmoid",
     "log_softmax",
     "logsumexp",
     "losses",
+    "lp_pool",
     "matmul",
     "max",
     "max_pool",
@@ -187,7 +226,9 @@ __all__ = [
     "metrics",
     "min",
     "minimum",
+    "newton_cg",
     "norm",
+    "objective",
     "one_hot",
     "optimizers",
     "pad",
@@ -196,20 +237,26 @@ __all__ = [
     "print_graph",
     "prod",
     "random",
+    "reflection_pad",
+    "regularizers",
     "relu",
     "render",
     "reshape",
     "resize",
+    "rsqrt",
     "cond",
     "scan",
-    "rsqrt",
     "scatter_add",
+    "schedules",
     "scope",
     "sigmoid",
     "sign",
+    "silu",
     "sin",
     "softmax",
     "softplus",
+    "sort",
+    "space_to_depth",
     "sqrt",
     "squeeze",
     "stack",
@@ -217,22 +264,30 @@ __all__ = [
     "stop_gradient",
     "sum",
     "take",
+    "take_along_axis",
     "tanh",
+    "top_k",
     "training_switch",
     "transpose",
     "var",
     "where",
+    "zero_pad",
 ]
 
 _MODULES = {
+    "activations": "graphc.frontend.activations",
     "callbacks": "graphc.runtime.callbacks",
+    "data": "graphc.runtime.data",
     "errors": "graphc.errors",
+    "estimators": "graphc.runtime.estimators",
     "initializers": "graphc.frontend.initializers",
     "layers": "graphc.frontend.layers",
     "losses": "graphc.frontend.losses",
     "metrics": "graphc.frontend.metrics",
     "optimizers": "graphc.frontend.optimizers",
     "random": "graphc.frontend.sampling",
+    "regularizers": "graphc.frontend.regularizers",
+    "schedules": "graphc.frontend.schedules",
 }
 """Public modules, by the name they have here."""
 
@@ -247,12 +302,19 @@ _RENAMED = {
 
 _HOMES = {
     "graphc.errors": "GraphcError",
+    "graphc.frontend.activations": "gelu silu",
+    "graphc.frontend.attention": "attention",
     "graphc.frontend.convolution": "convolution convolution_transpose",
     "graphc.frontend.elementwise": (
         "abs cast check_range clip copy cos elu erf exp expm1 floor isfinite leaky_relu log log1p log_sigmoid "
         "maximum minimum relu rsqrt sigmoid sign sin softplus sqrt stop_gradient tanh training_switch where"
     ),
     "graphc.frontend.pooling": "avg_pool global_avg_pool global_max_pool max_pool",
+    "graphc.frontend.rearranging": "crop depth_to_space reflection_pad space_to_depth zero_pad",
+    "graphc.frontend.responses": "local_response_norm lp_pool",
+    "graphc.frontend.cumulative": "cumsum",
+    "graphc.frontend.einsum": "einsum",
+    "graphc.frontend.sorting": "argsort sort take_along_axis top_k",
     "graphc.frontend.reductions": "argmax log_softmax logsumexp max mean min norm prod softmax sum var",
     "graphc.frontend.resizing": "resize",
     "graphc.frontend.cond": "cond",
@@ -272,6 +334,8 @@ _HOMES = {
     "graphc.runtime.function": "Function function",
     "graphc.runtime.history": "History",
     "graphc.runtime.model": "Model compile",
+    "graphc.runtime.newton": "NewtonResult newton_cg",
+    "graphc.runtime.objective": "Objective objective",
     "graphc.runtime.render": "render",
     "graphc.runtime.tasks": "Task",
     "graphc.text": "parse print_graph",

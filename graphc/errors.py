@@ -6,6 +6,7 @@
     ├── DeclarationError      (ValueError)    a value, layer or graph is declared in a way that cannot work
     ├── GradientError         (ValueError)    a derivative that does not exist or was not asked for correctly
     ├── FeedError             (ValueError)    the data handed to a compiled graph does not fit its inputs
+    ├── DataError             (ValueError)    a file or table of data that is damaged or cannot be used as asked
     ├── ParseError            (ValueError)    text that is not a graph in graphc's text form
     ├── VerificationError     (ValueError)    a graph breaks a rule of the language (a bug in a pass, never the user's)
     ├── CompilationError      (ValueError)    a graph or kernel that this target cannot compile
@@ -27,6 +28,7 @@ __all__ = [
     "CheckpointError",
     "CompilationError",
     "DTypeError",
+    "DataError",
     "DeclarationError",
     "FeedError",
     "GradientError",
@@ -112,6 +114,10 @@ class GradientError(GraphcError, ValueError):
 
 class FeedError(GraphcError, ValueError):
     """Data handed to a compiled graph does not fit its inputs; raised before any kernel runs."""
+
+
+class DataError(GraphcError, ValueError):
+    """A file or table of data that is damaged, or that cannot be used as asked."""
 
 
 class ParseError(GraphcError, ValueError):

@@ -24,7 +24,7 @@ import numpy as np
 
 from graphc.errors import DeclarationError, GraphcError
 from graphc.runtime.cache import FOLDER_VARIABLE
-from graphc.runtime.data import ArrayData
+from graphc.runtime.data.arrays import ArrayData
 from graphc.runtime.executor import THREADS_VARIABLE
 from graphc.runtime.tasks import load_task, task_options
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from graphc.errors import CheckpointError
 from graphc.frontend.state import Cell
+from graphc.runtime.watching import Total
 from graphc.scalar import Array
 
 __all__ = ["Position", "read_checkpoint", "restore", "write_checkpoint"]
@@ -28,13 +29,14 @@ _VERSION = 1
 
 @dataclass
 class Position:
-    """Where training stands. epoch, batch: finished epochs, and batches of the present one. totals: sums over those
-    batches, for the epoch's averages. history: rows of finished epochs."""
+    """Where training stands. epoch, batch: finished epochs, and batches of the present one. totals, samples: sums over
+    those batches and their samples, for the epoch's averages. history: rows of finished epochs."""
 
     epoch: int = 0
     batch: int = 0
-    totals: dict[str, float] = field(default_factory=dict)
+    totals: dict[str, Total] = field(default_factory=dict)
     history: list[dict[str, float]] = field(default_factory=list)
+    samples: int = 0
 
 
 def write_checkpoint(path: str | os.PathLike[str], cells: Mapping[str, Cell], position: Position) -> None:

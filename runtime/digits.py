@@ -11,7 +11,7 @@ import numpy as np
 from graphc.errors import MissingPackageError
 from graphc.frontend import layers, losses, metrics, optimizers
 from graphc.frontend.state import input as declare_input
-from graphc.runtime.data import shuffled
+from graphc.runtime.data.arrays import shuffled
 from graphc.runtime.model import compile as compile_model
 from graphc.runtime.tasks import Task
 from graphc.scalar import Array

@@ -27,6 +27,11 @@ class Feeder:
         self._declared = {node.op.label: node for node in inputs if isinstance(node.op, Input)}
         self._sizes: dict[tuple[tuple[int, ...], ...], dict[str, int]] = {}
 
+    @property
+    def labels(self) -> list[str]:
+        """The names of the inputs."""
+        return list(self._declared)
+
     def prepare(self, feed: Mapping[str, object], finite: bool = False) -> tuple[dict[str, Array], dict[str, int]]:
         """The arrays to be fed, of the declared element types and contiguous, and the numbers behind the named sizes.
 

@@ -17,11 +17,12 @@ __all__ = ["History"]
 class History:
     """Rows of numbers, one an epoch: epoch (from 1), loss, metrics, val_loss and so on, seconds.
 
-    interrupted: True if Ctrl-C ended the training early.
+    interrupted: True if Ctrl-C ended the training early. stopped: why a callback ended it early, None if none did.
     """
 
     rows: list[dict[str, float]] = field(default_factory=list)
     interrupted: bool = False
+    stopped: str | None = None
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -4,35 +4,42 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, closing
 
 import numpy as np
 
 from graphc.dims import symbols_of
-from graphc.errors import DeclarationError, GradientError
+from graphc.errors import DeclarationError
+from graphc.frontend.metrics import Metric
 from graphc.frontend.optimizers import Optimizer
+from graphc.frontend.selection import ParametersLike
 from graphc.frontend.state import SEED, STEP, Cell, Parameter, cell_of, updates_on_step
 from graphc.frontend.tensor import Tensor
 from graphc.graph import Graph
 from graphc.node import Node, describe
 from graphc.ops.leaves import State
 from graphc.origin import user_location
-from graphc.passes.autodiff import differentiate, start_of
 from graphc.passes.build import build_program, optimisations
 from graphc.passes.fuse import Fuse
 from graphc.passes.naming import NameUniquely
 from graphc.passes.pipeline import run_pipeline
 from graphc.passes.stabilise import Stabilise
 from graphc.rewrite import Firing
+from graphc.runtime.averages import averaged
 from graphc.runtime.callbacks import Callback
 from graphc.runtime.checking import check_model
 from graphc.runtime.checkpoint import Position, read_checkpoint, restore, write_checkpoint
-from graphc.runtime.data import ArrayData, check_batch_size
+from graphc.runtime.data.arrays import ArrayData
+from graphc.runtime.data.loader import Data, source_of
+from graphc.runtime.data.sources import Epoch, check_batch_size
 from graphc.runtime.declared import named_nodes
 from graphc.runtime.executable import Executable
 from graphc.runtime.history import History
+from graphc.runtime.objective import Objective, as_objectives, watched_losses
 from graphc.runtime.report import program_source, report_of
 from graphc.runtime.timeline import write_trace
 from graphc.runtime.training import evaluate_on, fit
+from graphc.runtime.watching import Watching
 from graphc.scalar import Array
 
 __all__ = ["Model", "compile"]
@@ -42,15 +49,17 @@ class Model:
     """A loss to be minimised, compiled. Made by ``gc.compile``.
 
     position: where training stands. stabilised: the rewritings that made the formulas safe, with the user's lines.
+    objectives: what is minimised, by which optimizer. averages: the states that average parameters, by their names.
     """
 
     def __init__(
         self,
-        loss: Tensor,
-        optimizer: Optimizer,
-        metrics: Mapping[str, Tensor] | None = None,
+        loss: Tensor | Objective | Sequence[Objective],
+        optimizer: Optimizer | None = None,
+        metrics: Mapping[str, Tensor | Metric] | None = None,
         outputs: Mapping[str, Tensor] | None = None,
         *,
+        parameters: ParametersLike | None = None,
         seed: int = 0,
         threads: int | None = None,
         fuse: bool = True,
@@ -58,13 +67,16 @@ class Model:
         dump: str | os.PathLike[str] | None = None,
         name: str = "model",
     ) -> None:
-        _check_loss(loss)
-        self.name, self.optimizer, self.threads = name, optimizer, threads
+        self.objectives = as_objectives(loss, optimizer, parameters)
+        self.name, self.threads = name, threads
         self.position = Position()
         self._fuse, self.winograd, self._dump = Fuse(enabled=fuse), winograd, dump
-        _check_metrics(metrics or {})
-        watched = {"loss": loss, **(metrics or {})}
-        asked = dict(outputs or {})
+        self.watching = Watching.of(metrics or {})
+        losses, asked = watched_losses(self.objectives), dict(outputs or {})
+        counted = {key: value.counts if isinstance(value, Metric) else value for key, value in (metrics or {}).items()}
+        watched = {**losses, **counted}
+        for key in losses.keys() & (metrics or {}).keys():
+            raise DeclarationError(f"{key!r} is both a loss and a metric", at=str(user_location()))
         clash = watched.keys() & asked.keys()
         if clash:
             raise DeclarationError(f"{sorted(clash)[0]!r} is both a metric and an output", at=str(user_location()))
@@ -80,6 +92,7 @@ class Model:
     def _name_states(self, declared: Graph, seed: int) -> Graph:
         """The declared graph with unique names, and a cell for each name."""
         replaced = NameUniquely().replacements(declared)
+        self._declared_by = {replaced[node]: node for node in declared.states}
         own = {SEED: Cell(SEED.type, cell_of(SEED).initializer), STEP: Cell(STEP.type, cell_of(STEP).initializer)}
         own[SEED].set(seed)
         own[STEP].set(0)
@@ -99,24 +112,13 @@ class Model:
         names = tuple((key, self.declared.output(key)) for key in self._watched)
         watched = Graph(names, self.declared.updates, self.name)
         stable = Stabilise().rewrite(watched)
-        loss = stable.graph.output("loss")
-        in_loss = Graph((("loss", loss),)).states
-        trainable = [node for node in in_loss if isinstance(node.op, State) and node.op.trainable]
-        if not trainable:
-            raise GradientError(
-                "the loss depends on no trainable parameter",
-                facts=[("loss", describe(self.declared.output("loss")))],
-                way_out="declare parameters with layers or gc.parameter",
-            )
-        gradients = differentiate({loss: start_of(loss)}, trainable)
-        useless = [node for node in trainable if node not in gradients]
-        if useless:
-            raise GradientError(
-                f"no gradient reaches parameter {_label(useless[0])!r}",
-                facts=[("parameter", describe(useless[0]))],
-                way_out="it feeds only into operations without derivatives, or behind stop_gradient",
-            )
-        updates = self.optimizer.updates({node: gradients[node] for node in trainable})
+        several = len(self.objectives) > 1
+        updates: dict[Node, Node] = {}
+        for objective in self.objectives:
+            loss = stable.graph.output(objective.name if several else "loss")
+            found = objective.updates(loss, self._declared_by)
+            _check_disjoint([node for node in found if node in updates and node is not STEP])
+            updates |= found
         graph = Graph(stable.graph.outputs, (*stable.graph.updates, *updates.items()), self.name)
         replaced = NameUniquely().replacements(graph)
         for node in graph.states:
@@ -124,7 +126,18 @@ class Model:
             if label not in self.cells:
                 self.cells[label] = cell_of(node)
                 self.cells[label].initialize(int(self.cells["seed"].array), label)
+        self.averages = {
+            _label(replaced[node]): _label(replaced[average])
+            for objective in self.objectives
+            for node, average in objective.optimizer.averages.items()
+            if node in updates
+        }
         return graph.map(replaced), stable.firings
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """The optimizer; of several objectives, that of the first."""
+        return self.objectives[0].optimizer
 
     def executable(self, mode: str = "train") -> Executable:
         """The compiled program of a mode: "train" (loss, metrics, updates), "evaluate", or "predict" (the outputs)."""
@@ -158,34 +171,46 @@ class Model:
         """
         executable = self.executable("train")
         arrays, sizes = executable.feeder.prepare(feed, check_finite)
-        return {key: float(value) for key, value in executable.run(arrays, sizes).items()}
+        return self.watching.values(executable.run(arrays, sizes))
 
     def fit(
         self,
-        data: Mapping[str, object],
+        data: Data,
         *,
         epochs: int = 1,
         batch_size: int = 32,
         shuffle: bool = True,
-        validation_data: Mapping[str, object] | None = None,
+        validation_data: Data | None = None,
+        validation_split: float = 0.0,
         callbacks: Sequence[Callback] = (),
         check_finite: bool = False,
         progress: bool | None = None,
     ) -> History:
         """Train for a number of epochs, from where training stands.
 
-        data, validation_data: arrays by input name, samples along the first axis. shuffle: a new order each epoch, from
-        the seed. check_finite: refuse NaN in the data, and stop with NonFiniteError, which names the line, when one
+        data, validation_data: arrays by input name, samples along the first axis (``np.load(..., mmap_mode="r")`` and
+        ``gc.data.Column`` are read batch by batch); or an iterable of batches, or a function of the epoch (from 1) that
+        makes them, whose sizes and order then count; or a ``gc.data.Loader`` of either. validation_split: validate on
+        the last so large a part of the arrays, taken before any shuffling. shuffle: a new order each epoch, from the
+        seed. check_finite: refuse NaN in the data, and stop with NonFiniteError, which names the line, when one
         appears. progress: show a bar; by default only on a terminal. Ctrl-C ends the training after the present step;
-        the model is usable and ``history.interrupted`` is True.
+        the model is usable and ``history.interrupted`` is True. Raises FeedError for data that do not fit, before any
+        step for arrays, before its own step for a batch.
         """
-        inputs = self.executable("train").program.graph.inputs
+        source = source_of(self.executable("train").program.graph.inputs, data, check_finite, training=True)
         held_out = None
         if validation_data is not None:
-            held_out = ArrayData.of(self.executable("evaluate").program.graph.inputs, validation_data, check_finite)
+            held_out = source_of(self.executable("evaluate").program.graph.inputs, validation_data, check_finite)
+        if validation_split:
+            if held_out is not None:
+                raise DeclarationError(
+                    "fit takes validation_data or validation_split, not both", at=str(user_location())
+                )
+            source, last = source.held_out(validation_split)
+            held_out = last.only(self.executable("evaluate").feeder.labels)
         return fit(
             self,
-            ArrayData.of(inputs, data, check_finite),
+            source,
             epochs=epochs,
             batch_size=batch_size,
             shuffle=shuffle,
@@ -195,23 +220,34 @@ class Model:
             progress=progress,
         )
 
-    def evaluate(self, data: Mapping[str, object], *, batch_size: int = 256) -> dict[str, float]:
-        """The loss and metrics on data, in inference mode, averaged over samples; FeedError if there are none."""
-        check_batch_size("evaluate", batch_size)
-        inputs = self.executable("evaluate").program.graph.inputs
-        return evaluate_on(self, ArrayData.of(inputs, data), batch_size)
+    def evaluate(self, data: Data, *, batch_size: int = 256) -> dict[str, float]:
+        """The loss and metrics on data, in inference mode: means over samples, and finished counts.
 
-    def predict(self, data: Mapping[str, object], *, batch_size: int = 256) -> dict[str, Array]:
+        Raises FeedError if there are no samples.
+        """
+        check_batch_size("evaluate", batch_size)
+        return evaluate_on(self, source_of(self.executable("evaluate").program.graph.inputs, data), batch_size)
+
+    def predict(self, data: Data, *, batch_size: int = 256) -> dict[str, Array]:
         """The outputs on data, in inference mode, batch after batch joined along the first axis."""
         check_batch_size("predict", batch_size)
         executable = self.executable("predict")
-        columns = ArrayData.of(executable.program.graph.inputs, data)
+        source = source_of(executable.program.graph.inputs, data)
         parts: dict[str, list[Array]] = {}
-        for batch in columns.batches(batch_size) if columns.count else [columns.columns]:
-            arrays, sizes = executable.feeder.prepare(batch)
-            for key, value in executable.run(arrays, sizes).items():
-                parts.setdefault(key, []).append(value)
+        with closing(source.epoch(Epoch(batch_size))) as batches:
+            for batch in [source.columns] if isinstance(source, ArrayData) and not source.count else batches:
+                arrays, sizes = executable.feeder.prepare(batch)
+                for key, value in executable.run(arrays, sizes).items():
+                    parts.setdefault(key, []).append(value)
         return {key: np.concatenate(values) for key, values in parts.items()}
+
+    def averaged(self) -> AbstractContextManager[None]:
+        """A block in which the weights are the averages that ``gc.optimizers.Average`` keeps, and these the weights.
+
+        Evaluate, predict or save in it; do not train. Before the first step the weights stay what they are.
+        DeclarationError if the model keeps no averages.
+        """
+        return averaged(self)
 
     def check(self, feed: Mapping[str, object], *, relative: float = 1e-3, absolute: float = 1e-5) -> list[str]:
         """Compare every pass and the compiled step with the reference interpreter on a batch; nothing is changed.
@@ -258,40 +294,32 @@ class Model:
         states, position = read_checkpoint(path)
         cells = self.cells
         if parameters_only:
-            names = {_label(node) for node in self.declared.states if isinstance(node.op, State)} - {"seed", "step"}
-            cells = {name: cell for name, cell in cells.items() if name in names}
-            states = {name: value for name, value in states.items() if name in names}
+            cells = self.learned
+            states = {name: value for name, value in states.items() if name in cells}
         restore(path, states, cells)
         if not parameters_only:
             self.position = position
+
+    @property
+    def learned(self) -> dict[str, Cell]:
+        """What the model itself has learned, by name: parameters and the states of layers, but not the optimizer's."""
+        names = [_label(node) for node in self.declared.states]
+        return {name: self.cells[name] for name in names if name not in ("seed", "step")}
 
 
 def _label(node: Node) -> str:
     return node.op.label if isinstance(node.op, State) else ""
 
 
-def _check_loss(loss: Tensor) -> None:
-    if not isinstance(loss, Tensor) or loss.shape or not loss.dtype.is_float:
-        raise GradientError(
-            "a loss is a float scalar",
+def _check_disjoint(shared: Sequence[Node]) -> None:
+    if shared:
+        raise DeclarationError(
+            f"{_label(shared[0])!r} is changed by two objectives",
             at=str(user_location()),
-            facts=[("loss", describe(loss.node) if isinstance(loss, Tensor) else repr(loss))],
-            expected="f32[] or f64[]",
-            way_out="take the sum or the mean",
+            facts=[("state", describe(shared[0]))],
+            expected="parameters, and an optimizer, of each objective's own",
+            way_out="give gc.objective the parameters that it trains",
         )
-
-
-def _check_metrics(metrics: Mapping[str, Tensor]) -> None:
-    for name, metric in metrics.items():
-        if not isinstance(metric, Tensor) or metric.shape:
-            raise DeclarationError(
-                f"metric {name!r} is no scalar",
-                at=str(user_location()),
-                facts=[("metric", describe(metric.node) if isinstance(metric, Tensor) else repr(metric))],
-                expected="one number for a batch, such as f32[]",
-                got=str(metric.type) if isinstance(metric, Tensor) else type(metric).__name__,
-                way_out="take the mean, or give it to gc.compile as one of the outputs",
-            )
 
 
 def _check_outputs(outputs: Mapping[str, Tensor]) -> None:
@@ -311,11 +339,12 @@ def _check_outputs(outputs: Mapping[str, Tensor]) -> None:
 
 
 def compile(
-    loss: Tensor,
-    optimizer: Optimizer,
-    metrics: Mapping[str, Tensor] | None = None,
+    loss: Tensor | Objective | Sequence[Objective],
+    optimizer: Optimizer | None = None,
+    metrics: Mapping[str, Tensor | Metric] | None = None,
     outputs: Mapping[str, Tensor] | None = None,
     *,
+    parameters: ParametersLike | None = None,
     seed: int = 0,
     threads: int | None = None,
     fuse: bool = True,
@@ -325,12 +354,15 @@ def compile(
 ) -> Model:
     """Compile a loss and an optimizer into a model: one program for the whole training step.
 
-    loss: a float scalar. metrics: scalars to be watched. outputs: tensors for ``predict``; their first axis counts
-    samples, DeclarationError if it does not. seed: of initial values, random numbers and the order of samples. threads:
-    default $GRAPHC_NUM_THREADS or all processors; the bits do not depend on it. fuse: False gives every value a kernel
-    of its own, with the same bits. winograd: False computes convolutions of 3 x 3 in float32 as the sums they are
-    declared to be, not with fewer multiplications (docs/numerics.md). dump: a folder for the graph's text after each
-    pass (default $GRAPHC_DUMP). name: titles pictures and dumps.
+    loss: a float scalar, or objectives (``gc.objective``), which one step minimises together. metrics: scalars
+    to be watched, averaged over samples, or ``gc.metrics.Metric``, whose counts are summed over batches. outputs:
+    tensors for ``predict``; their first axis counts samples, DeclarationError if it does not.
+    parameters: which ones are trained, a list or a function of a parameter; by default all trainable ones that the
+    loss depends on. Models that share parameters share their values. seed: of initial values, random numbers and the
+    order of samples. threads: default $GRAPHC_NUM_THREADS or all processors; the bits do not depend on it. fuse: False
+    gives every value a kernel of its own, with the same bits. winograd: False computes convolutions of 3 x 3 in float32
+    as the sums they are declared to be, not with fewer multiplications (docs/numerics.md). dump: a folder for the
+    graph's text after each pass (default $GRAPHC_DUMP). name: titles pictures and dumps.
 
     >>> import graphc as gc
     >>> x, y = gc.input("x", shape=("batch", 2)), gc.input("y", shape=("batch", 1))
@@ -345,6 +377,7 @@ def compile(
         optimizer,
         metrics,
         outputs,
+        parameters=parameters,
         seed=seed,
         threads=threads,
         fuse=fuse,

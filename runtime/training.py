@@ -6,19 +6,20 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from tqdm import tqdm
 
-from graphc.errors import DeclarationError, NonFiniteError
+from graphc.errors import DeclarationError, FeedError, NonFiniteError
 from graphc.origin import user_location
 from graphc.runtime.callbacks import Callback
-from graphc.runtime.data import ArrayData, shuffled
+from graphc.runtime.data.sources import Epoch, Source
 from graphc.runtime.history import History
 from graphc.runtime.nonfinite import explain_non_finite
+from graphc.runtime.watching import Total
 from graphc.scalar import Array
 
 if TYPE_CHECKING:
@@ -29,12 +30,12 @@ __all__ = ["evaluate_on", "fit"]
 
 def fit(
     model: Model,
-    data: ArrayData,
+    data: Source,
     *,
     epochs: int,
     batch_size: int,
     shuffle: bool,
-    validation: ArrayData | None,
+    validation: Source | None,
     callbacks: Sequence[Callback],
     check_finite: bool,
     progress: bool | None,
@@ -55,11 +56,11 @@ def fit(
         callback.on_train_begin(model)
     with _Interruption() as interruption:
         loop = _Loop(model, data, batch_size, shuffle, validation, list(callbacks), check_finite, interruption)
-        while model.position.epoch < last and not interruption.asked:
+        while model.position.epoch < last and not loop.stopping:
             loop.epoch(last, progress)
     for callback in callbacks:
         callback.on_train_end(model)
-    return History(model.position.history[first_row:], interruption.asked)
+    return History(model.position.history[first_row:], interruption.asked, loop.stop_reason)
 
 
 class _Interruption:
@@ -88,10 +89,10 @@ class _Loop:
     def __init__(
         self,
         model: Model,
-        data: ArrayData,
+        data: Source,
         batch_size: int,
         shuffle: bool,
-        validation: ArrayData | None,
+        validation: Source | None,
         callbacks: Sequence[Callback],
         check_finite: bool,
         interruption: _Interruption,
@@ -99,49 +100,76 @@ class _Loop:
         self.interruption = interruption
         self.model, self.data, self.batch_size = model, data, batch_size
         self.shuffle, self.validation, self.callbacks = shuffle, validation, callbacks
+        self.after_batch = [one for one in callbacks if _overrides(one, "on_batch_end")]
         self.check_finite = check_finite
         self.executable = model.executable("train")
+
+    @property
+    def stop_reason(self) -> str | None:
+        """Why a callback wants to stop; None if none does."""
+        return next((one.stop_reason for one in self.callbacks if one.stop_reason is not None), None)
+
+    @property
+    def stopping(self) -> bool:
+        """Whether Ctrl-C or a callback has asked for the end."""
+        return self.interruption.asked or self.stop_reason is not None
 
     def epoch(self, last: int, progress: bool | None) -> None:
         """The rest of the present epoch."""
         model, position = self.model, self.model.position
         started = time.perf_counter()
-        seed = int(model.cells["seed"].array)
-        order = shuffled(self.data.count, seed, position.epoch) if self.shuffle else None
+        for callback in self.callbacks:
+            callback.on_epoch_begin(model, position.epoch + 1)
         total = self.data.batch_count(self.batch_size)
         with _bar(f"epoch {position.epoch + 1}/{last}", total, position.batch, progress) as bar:
-            for batch in self.data.batches(self.batch_size, order, position.batch):
-                logs = self.step(batch)
-                count = len(next(iter(batch.values())))
-                for key, value in logs.items():
-                    position.totals[key] = position.totals.get(key, 0.0) + value * count
-                position.batch += 1
-                for callback in self.callbacks:
-                    callback.on_batch_end(model, logs)
-                bar.update()
-                if not bar.disable and position.batch % 16 == 0:
-                    bar.set_postfix(loss=f"{logs['loss']:.4f}", refresh=False)
-                if self.interruption.asked and position.batch < total:
-                    return
-            row = {key: value / self.data.count for key, value in position.totals.items()}
+            if not self.batches(total, bar):
+                return
+            row = model.watching.results(position.totals, position.samples)
             if self.validation is not None:
                 found = evaluate_on(model, self.validation, max(self.batch_size, 256))
                 row |= {f"val_{key}": value for key, value in found.items()}
             bar.set_postfix({key: f"{value:.4f}" for key, value in row.items()})
-        position.epoch, position.batch, position.totals = position.epoch + 1, 0, {}
+        position.epoch, position.batch, position.samples, position.totals = position.epoch + 1, 0, 0, {}
         row = {"epoch": position.epoch, **row, "seconds": round(time.perf_counter() - started, 4)}
         position.history.append(row)
         for callback in self.callbacks:
             callback.on_epoch_end(model, position.epoch, row)
 
-    def step(self, batch: Mapping[str, Array]) -> dict[str, float]:
-        """One step on a batch."""
+    def batches(self, total: int | None, bar: Any) -> bool:
+        """The steps of the rest of the epoch; False if the training is to end before its last."""
+        model, position = self.model, self.model.position
+        which = Epoch(self.batch_size, int(model.cells["seed"].array), position.epoch, self.shuffle)
+        with closing(self.data.epoch(which, position.batch)) as batches:
+            for batch in batches:
+                found = self.step(batch)
+                logs, count = model.watching.values(found), self.data.samples_in(batch)
+                model.watching.add(position.totals, found, count)
+                position.batch += 1
+                position.samples += count
+                for callback in self.after_batch:
+                    callback.on_batch_end(model, logs)
+                bar.update()
+                if not bar.disable and position.batch % 16 == 0:
+                    bar.set_postfix(loss=f"{logs['loss']:.4f}", refresh=False)
+                if (self.interruption.asked or self.after_batch) and self.stopping and position.batch != total:
+                    return False
+        if not position.samples:
+            raise FeedError(
+                f"epoch {position.epoch + 1} has no batches",
+                at=str(user_location()),
+                expected=f"at least {self.batch_size} samples",
+                way_out="a smaller batch_size, or a loader without drop_last",
+            )
+        return True
+
+    def step(self, batch: Mapping[str, Array]) -> dict[str, Array]:
+        """One step on a batch: the outputs of the program."""
         before = self._copy_states() if self.check_finite else {}
-        arrays, sizes = self.executable.feeder.prepare(batch)
-        logs = {key: float(value) for key, value in self.executable.run(arrays, sizes).items()}
-        if self.check_finite and not (isfinite(logs["loss"]) and self._states_stayed_finite(before)):
+        arrays, sizes = self.executable.feeder.prepare(batch, self.check_finite)
+        found = self.executable.run(arrays, sizes)
+        if self.check_finite and not (isfinite(found["loss"]) and self._states_stayed_finite(before)):
             raise self._non_finite(batch, before)
-        return logs
+        return found
 
     def _states_stayed_finite(self, before: Mapping[str, Array]) -> bool:
         """False if the step spoilt a state: a gradient may be NaN where the loss is a number."""
@@ -158,21 +186,27 @@ class _Loop:
         return explain_non_finite(self.model.backward, batch, before)
 
 
-def evaluate_on(model: Model, data: ArrayData, batch_size: int) -> dict[str, float]:
-    """The loss and metrics of the model on data, averaged over samples."""
+def _overrides(callback: Callback, hook: str) -> bool:
+    return getattr(getattr(callback, hook), "__func__", None) is not getattr(Callback, hook)
+
+
+def evaluate_on(model: Model, data: Source, batch_size: int) -> dict[str, float]:
+    """The loss and metrics of the model on data: means over samples, and finished counts."""
     data.require_samples("evaluate on")
     executable = model.executable("evaluate")
-    totals: dict[str, float] = {}
-    for batch in data.batches(batch_size):
-        arrays, sizes = executable.feeder.prepare(batch)
-        count = len(next(iter(batch.values())))
-        for key, value in executable.run(arrays, sizes).items():
-            totals[key] = totals.get(key, 0.0) + float(value) * count
-    return {key: value / data.count for key, value in totals.items()}
+    totals: dict[str, Total] = {}
+    samples = 0
+    with closing(data.epoch(Epoch(batch_size))) as batches:
+        for batch in batches:
+            arrays, sizes = executable.feeder.prepare(batch)
+            count = data.samples_in(batch)
+            samples += count
+            model.watching.add(totals, executable.run(arrays, sizes), count)
+    return model.watching.results(totals, samples)
 
 
 @contextmanager
-def _bar(title: str, total: int, done: int, progress: bool | None) -> Iterator[Any]:
+def _bar(title: str, total: int | None, done: int, progress: bool | None) -> Iterator[Any]:
     """A progress bar: on a terminal by default, or as asked."""
     hidden = None if progress is None else not progress
     with tqdm(total=total, initial=done, desc=title, disable=hidden, leave=True, unit="batch") as bar:

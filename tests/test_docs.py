@@ -14,6 +14,10 @@ import graphc as gc
 
 ROOT = Path(__file__).parent.parent
 FOLDERS = {"graphc": "graphc", "graphc.frontend": "frontend", "graphc.passes": "passes", "graphc.runtime": "runtime"}
+PUBLIC_MODULES = (
+    *("activations", "callbacks", "data", "estimators", "initializers", "layers", "losses", "metrics", "optimizers"),
+    *("random", "regularizers", "schedules"),
+)
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
 
 
@@ -46,7 +50,7 @@ def test_functions_made_from_ops_have_running_examples() -> None:
 
 def public_objects() -> list[tuple[str, object]]:
     found = [(name, getattr(gc, name)) for name in gc.__all__ if name != "__version__"]
-    for module_name in ("callbacks", "initializers", "layers", "losses", "metrics", "optimizers", "random"):
+    for module_name in PUBLIC_MODULES:
         module = getattr(gc, module_name)
         found += [(f"{module_name}.{name}", getattr(module, name)) for name in module.__all__]
     return found

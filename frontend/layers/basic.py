@@ -1,13 +1,13 @@
-"""Layers that every network has: dense, activation, flatten, dropout, and the chain of layers."""
+"""Layers that every network has: dense, activation, flatten, and the chain of layers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from graphc.dims import product
 from graphc.errors import DeclarationError, DTypeError, ShapeError
-from graphc.frontend import elementwise, reductions, sampling
+from graphc.frontend.activations import ActivationLike, as_activation
 from graphc.frontend.initializers import Initializer
 from graphc.frontend.layers.layer import Layer
 from graphc.frontend.state import Parameter
@@ -15,36 +15,7 @@ from graphc.frontend.tensor import Tensor
 from graphc.node import describe
 from graphc.origin import user_location
 
-__all__ = ["Activation", "Dense", "Dropout", "Flatten", "Sequential", "as_activation", "only_input"]
-
-ActivationLike = str | Callable[[Tensor], Tensor] | None
-
-_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "linear": lambda x: x,
-    "relu": elementwise.relu,
-    "leaky_relu": elementwise.leaky_relu,
-    "elu": elementwise.elu,
-    "sigmoid": elementwise.sigmoid,
-    "tanh": elementwise.tanh,
-    "softplus": elementwise.softplus,
-    "softmax": reductions.softmax,
-}
-
-
-def as_activation(value: ActivationLike) -> Callable[[Tensor], Tensor]:
-    """The function behind a name; DeclarationError for unknown ones."""
-    if value is None:
-        return _ACTIVATIONS["linear"]
-    if callable(value):
-        return value
-    if value in _ACTIVATIONS:
-        return _ACTIVATIONS[value]
-    raise DeclarationError(
-        f"there is no activation {value!r}",
-        at=str(user_location()),
-        expected="a function of a tensor, or one of " + ", ".join(_ACTIVATIONS),
-        got=repr(value),
-    )
+__all__ = ["Activation", "Dense", "Flatten", "Sequential", "channels_of", "float_input", "only_input"]
 
 
 def only_input(layer: Layer, inputs: Sequence[Tensor]) -> Tensor:
@@ -58,6 +29,45 @@ def only_input(layer: Layer, inputs: Sequence[Tensor]) -> Tensor:
             way_out="make data a tensor with gc.constant, join tensors with gc.concatenate",
         )
     return inputs[0]
+
+
+def float_input(
+    layer: Layer, inputs: Sequence[Tensor], layout: str, rank: int | None = None, fixed: Sequence[int] = (-1,)
+) -> Tensor:
+    """The input of a layer that takes one tensor of floats.
+
+    layout: how the message writes its shape. rank: its number of axes, any if None. fixed: axes of integer sizes.
+    Raises DTypeError, ShapeError.
+    """
+    x = only_input(layer, inputs)
+    kind = type(layer).__name__
+    if not x.dtype.is_float:
+        raise DTypeError(
+            f"{kind} {layer.name!r} does not take {x.dtype.name}",
+            at=str(user_location()),
+            facts=[("input", describe(x.node))],
+            expected="float32 or float64",
+            got=str(x.type),
+            way_out='declare the input as float, or convert it with gc.cast(x, "float32")',
+        )
+    least = max((axis + 1 if axis >= 0 else -axis for axis in fixed), default=0)
+    wrong = x.ndim != rank if rank is not None else x.ndim < least
+    if wrong or not all(isinstance(x.shape[axis], int) for axis in fixed):
+        raise ShapeError(
+            f"{kind} {layer.name!r} does not fit this input",
+            at=str(user_location()),
+            facts=[("input", describe(x.node))],
+            expected=layout,
+            got=str(x.type),
+        )
+    return x
+
+
+def channels_of(x: Tensor) -> int:
+    """The size of the last axis of a tensor that was checked to have one of integer size."""
+    size = x.shape[-1]
+    assert isinstance(size, int)
+    return size
 
 
 class Dense(Layer):
@@ -158,39 +168,6 @@ class Flatten(Layer):
                 got=str(x.type),
             )
         return x.reshape((x.shape[0], product(x.shape[1:])))
-
-
-class Dropout(Layer):
-    """Inverted dropout: while training, each element is 0 with probability ``rate`` and divided by 1 - rate otherwise.
-
-    The mask depends on the seed, the step, the layer's name and the element alone; in inference nothing happens.
-
-    Source: N. Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", JMLR 2014.
-
-    >>> import graphc as gc
-    >>> gc.layers.Dropout(0.5)(gc.input("x", shape=("batch", 3)))
-    <Tensor f32[batch, 3]>
-    """
-
-    def __init__(self, rate: float, name: str | None = None) -> None:
-        super().__init__(name)
-        if not 0 <= rate < 1:
-            raise DeclarationError(
-                "the rate of dropout is a probability below 1",
-                at=str(user_location()),
-                expected="0 <= rate < 1",
-                got=repr(rate),
-            )
-        self.rate = rate
-
-    def call(self, *inputs: Tensor) -> Tensor:
-        """Declare the training and the inference side."""
-        x = only_input(self, inputs)
-        if self.rate == 0:
-            return x
-        keep = 1 - self.rate
-        mask = sampling.bernoulli(x.shape, keep, name="mask")
-        return elementwise.training_switch(mask.where(x * (1 / keep), 0.0), x)
 
 
 class Sequential(Layer):

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from graphc.errors import DeclarationError, DTypeError, ShapeError
+from graphc.frontend.activations import ActivationLike, as_activation
 from graphc.frontend.convolution import Padding, convolution, convolution_transpose, per_axis
 from graphc.frontend.initializers import Initializer
-from graphc.frontend.layers.basic import ActivationLike, as_activation, only_input
+from graphc.frontend.layers.basic import only_input
 from graphc.frontend.layers.layer import Layer
 from graphc.frontend.tensor import Tensor
 from graphc.node import describe

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from math import prod
 
 from graphc.dtypes import FLOAT32
 from graphc.errors import DeclarationError
@@ -107,3 +108,8 @@ class Layer(ABC):
             for value in child.parameters:
                 found.setdefault(id(value.node), value)
         return tuple(found.values())
+
+    @property
+    def parameter_count(self) -> int:
+        """How many numbers the parameters hold; DeclarationError before the first call. No value is made for it."""
+        return sum(prod(size for size in found.shape if isinstance(size, int)) for found in self.parameters)

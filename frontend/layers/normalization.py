@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from graphc.errors import DeclarationError, DTypeError, ShapeError
-from graphc.frontend.layers.basic import only_input
+from graphc.frontend.layers.basic import channels_of, only_input
 from graphc.frontend.layers.layer import Layer
+from graphc.frontend.responses import local_response_norm
 from graphc.frontend.state import Parameter, parameter
 from graphc.frontend.tensor import Tensor
 from graphc.node import describe
 from graphc.origin import user_location
 
-__all__ = ["BatchNorm", "LayerNorm"]
+__all__ = ["BatchNorm", "GroupNorm", "InstanceNorm", "LayerNorm", "LocalResponseNorm", "RMSNorm"]
 
 
 class _Norm(Layer):
@@ -65,7 +66,10 @@ class _Norm(Layer):
 
     def scaled(self, centred: Tensor, variance: Tensor) -> Tensor:
         """What is centred already, divided by the deviation, with scale and offset."""
-        result = centred * (variance + self.epsilon).rsqrt()
+        return self.affine(centred * (variance + self.epsilon).rsqrt())
+
+    def affine(self, result: Tensor) -> Tensor:
+        """What is normalised already, with scale and offset."""
         if self.use_scale:
             result = result * self.scale
         return result + self.offset if self.use_offset else result
@@ -106,6 +110,119 @@ class LayerNorm(_Norm):
         x = only_input(self, inputs)
         centred = x - x.mean(self.axes, keepdims=True)
         return self.scaled(centred, (centred * centred).mean(self.axes, keepdims=True))
+
+
+class RMSNorm(_Norm):
+    """Each sample divided by the root of its mean square: x / sqrt(mean(x**2) + epsilon) * scale.
+
+    Input: float [batch, ..., features], features an integer. Output: of the same type. Nothing is subtracted and there
+    is no offset. Parameter: scale (ones), [features], unless ``use_scale`` is False.
+
+    Source: B. Zhang, R. Sennrich, "Root mean square layer normalization", NeurIPS 2019.
+
+    >>> import graphc as gc
+    >>> gc.evaluate(gc.layers.RMSNorm()(gc.constant([[3.0, 4.0]]))).round(3)
+    array([[0.849, 1.131]], dtype=float32)
+    """
+
+    def __init__(self, epsilon: float = 1e-6, use_scale: bool = True, name: str | None = None) -> None:
+        super().__init__(epsilon, use_scale, False, name)
+
+    def call(self, *inputs: Tensor) -> Tensor:
+        """Declare the formula above."""
+        x = only_input(self, inputs)
+        return self.scaled(x, (x * x).mean(-1, keepdims=True))
+
+
+class GroupNorm(_Norm):
+    """Groups of neighbouring channels of each sample normalised over the group and all positions.
+
+    (x - mean) / sqrt(variance + epsilon) * scale + offset. Input: float [batch, *spatial, channels], with a multiple of
+    groups as channels. Output: of the same type. Parameters: scale (ones) and offset (zeros), [channels], unless
+    ``use_scale``, ``use_offset`` are False. Training and inference do the same, for any size of batch.
+
+    Source: Y. Wu, K. He, "Group normalization", ECCV 2018.
+
+    >>> import graphc as gc
+    >>> gc.evaluate(gc.layers.GroupNorm(2)(gc.constant([[1.0, 3.0, 10.0, 10.0]]))).round(3)
+    array([[-1.,  1.,  0.,  0.]], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        groups: int,
+        epsilon: float = 1e-5,
+        use_scale: bool = True,
+        use_offset: bool = True,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(epsilon, use_scale, use_offset, name)
+        if not isinstance(groups, int) or groups < 1:
+            raise DeclarationError("groups is a positive integer", at=str(user_location()), got=repr(groups))
+        self.groups = groups
+
+    def build(self, *inputs: Tensor) -> None:
+        """Declare scale and offset; ShapeError for channels that do not fall into groups, and as for others."""
+        super().build(*inputs)
+        x = only_input(self, inputs)
+        if channels_of(x) % self.groups:
+            raise ShapeError(
+                f"GroupNorm {self.name!r}: the channels do not fall into groups",
+                at=str(user_location()),
+                facts=[("input", describe(x.node))],
+                expected=f"[batch, *spatial, channels] with a multiple of {self.groups} channels",
+                got=str(x.type),
+            )
+
+    def call(self, *inputs: Tensor) -> Tensor:
+        """Declare the formula above."""
+        x = only_input(self, inputs)
+        grouped = x.reshape((*x.shape[:-1], self.groups, -1))
+        axes = (*range(1, x.ndim - 1), x.ndim)
+        centred = grouped - grouped.mean(axes, keepdims=True)
+        variance = (centred * centred).mean(axes, keepdims=True)
+        return self.affine((centred * (variance + self.epsilon).rsqrt()).reshape(x.shape))
+
+
+class InstanceNorm(_Norm):
+    """Each channel of each sample normalised over all its positions: (x - mean) / sqrt(variance + epsilon).
+
+    Then * scale + offset. Input: float [batch, *spatial, channels] with at least one spatial axis. Output: of the same
+    type. Parameters: scale (ones) and offset (zeros), [channels], unless ``use_scale``, ``use_offset`` are False
+    (PyTorch's have neither by default).
+
+    Source: D. Ulyanov, A. Vedaldi, V. Lempitsky, "Instance normalization: the missing ingredient for fast
+    stylization", arXiv 1607.08022, 2016.
+
+    >>> import graphc as gc
+    >>> gc.evaluate(gc.layers.InstanceNorm()(gc.constant([[[1.0], [3.0]]]))).round(3).ravel()
+    array([-1.,  1.], dtype=float32)
+    """
+
+    def __init__(
+        self, epsilon: float = 1e-5, use_scale: bool = True, use_offset: bool = True, name: str | None = None
+    ) -> None:
+        super().__init__(epsilon, use_scale, use_offset, name)
+
+    def build(self, *inputs: Tensor) -> None:
+        """Declare scale and offset; ShapeError for inputs without positions, and as for others."""
+        x = only_input(self, inputs)
+        if x.ndim < 3:
+            raise ShapeError(
+                f"InstanceNorm {self.name!r} needs an axis between the batch and the channels",
+                at=str(user_location()),
+                facts=[("input", describe(x.node))],
+                expected="[batch, *spatial, channels]",
+                got=str(x.type),
+            )
+        super().build(x)
+
+    def call(self, *inputs: Tensor) -> Tensor:
+        """Declare the formula above."""
+        x = only_input(self, inputs)
+        positions = tuple(range(1, x.ndim - 1))
+        centred = x - x.mean(positions, keepdims=True)
+        return self.scaled(centred, (centred * centred).mean(positions, keepdims=True))
 
 
 class BatchNorm(_Norm):
@@ -189,3 +306,22 @@ class BatchNorm(_Norm):
             running.update_on_step(self.momentum * running + (1 - self.momentum) * batch, within=batch)
         centred = x - mean.training_switch(self.running_mean)
         return self.scaled(centred, variance.training_switch(self.running_variance))
+
+
+class LocalResponseNorm(Layer):
+    """Each response divided by those of the channels around it; see ``gc.local_response_norm``. It learns nothing.
+
+    >>> import graphc as gc
+    >>> gc.layers.LocalResponseNorm()(gc.input("image", shape=("batch", 8, 8, 96)))
+    <Tensor f32[batch, 8, 8, 96]>
+    """
+
+    def __init__(
+        self, size: int = 5, alpha: float = 1e-4, beta: float = 0.75, bias: float = 2.0, name: str | None = None
+    ) -> None:
+        super().__init__(name)
+        self.size, self.alpha, self.beta, self.bias = size, alpha, beta, bias
+
+    def call(self, *inputs: Tensor) -> Tensor:
+        """Declare the quotient."""
+        return local_response_norm(only_input(self, inputs), self.size, self.alpha, self.beta, self.bias)

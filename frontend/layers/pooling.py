@@ -9,6 +9,7 @@ from graphc.frontend.convolution import Padding, per_axis
 from graphc.frontend.layers.basic import only_input
 from graphc.frontend.layers.layer import Layer
 from graphc.frontend.pooling import avg_pool, global_avg_pool, global_max_pool, max_pool
+from graphc.frontend.responses import lp_pool
 from graphc.frontend.tensor import Tensor
 from graphc.node import describe
 from graphc.origin import user_location
@@ -19,6 +20,8 @@ __all__ = [
     "AvgPool3d",
     "GlobalAvgPool",
     "GlobalMaxPool",
+    "LpPool1d",
+    "LpPool2d",
     "MaxPool1d",
     "MaxPool2d",
     "MaxPool3d",
@@ -151,6 +154,43 @@ class AvgPool3d(_AvgPool):
     """
 
     axes = 3
+
+
+class _LpPool(_Pool):
+    def __init__(
+        self,
+        window: int | Sequence[int],
+        order: float = 2,
+        strides: int | Sequence[int] | None = None,
+        padding: Padding = "valid",
+        name: str | None = None,
+    ) -> None:
+        super().__init__(window, strides, padding, name)
+        self.order = order
+
+    def call(self, *inputs: Tensor) -> Tensor:
+        """Declare the norms."""
+        return lp_pool(self.batch_of(inputs), self.window, self.order, self.strides, self.padding)
+
+
+class LpPool1d(_LpPool):
+    """The p-norm of each window of [batch, length, channels]; see ``gc.lp_pool`` for the arguments.
+
+    >>> import graphc as gc
+    >>> gc.layers.LpPool1d(4)(gc.input("x", ("batch", 100, 4)))
+    <Tensor f32[batch, 25, 4]>
+    """
+
+    axes = 1
+
+
+class LpPool2d(_LpPool):
+    """The p-norm of each window of [batch, height, width, channels]; see ``gc.lp_pool`` for the arguments.
+
+    >>> import graphc as gc
+    >>> gc.layers.LpPool2d(2, order=4)(gc.input("image", ("batch", 28, 28, 6)))
+    <Tensor f32[batch, 14, 14, 6]>
+    """
 
 
 class GlobalAvgPool(Layer):

@@ -12,7 +12,7 @@ import pytest
 import graphc as gc
 from graphc import layers, losses
 from graphc.frontend.optimizers import SGD, Adam, Momentum, Optimizer
-from graphc.runtime.data import shuffled
+from graphc.runtime.data.arrays import shuffled
 from graphc.runtime.digits import load_digits
 from graphc.scalar import Array
 from tests.end_to_end.numpy_network import HandAdam, HandMomentum, HandSGD, Network

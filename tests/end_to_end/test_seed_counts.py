@@ -15,7 +15,7 @@ from graphc.frontend.optimizers import SGD, Adam, Momentum
 from graphc.passes.build import build_program
 from graphc.passes.fuse import Fuse
 from graphc.passes.loops import Contraction
-from graphc.runtime.data import ArrayData
+from graphc.runtime.data.arrays import ArrayData
 from graphc.scalar import Array
 from tests.end_to_end.seed_cases import cases
 

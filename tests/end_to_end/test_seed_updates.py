@@ -8,38 +8,39 @@ import numpy as np
 import pytest
 
 import graphc as gc
-from graphc.frontend.optimizers import SGD, Adam, Momentum, Optimizer
+from graphc import optimizers
+from graphc.frontend.optimizers import Optimizer
+from graphc.frontend.optimizers.optimizer import Rate
 from graphc.scalar import Array
-from tests.end_to_end import update_rules as rules
 from tests.end_to_end.seed_cases import Case, cases
-from tests.end_to_end.update_rules import Rule
 
 CASES = {case["id"].removeprefix("opt."): case for case in cases("updates")}
 CURVATURE, START = [1.0, 10.0], [1.0, 1.0]
 
 OPTIMIZERS: dict[str, Callable[[], Optimizer]] = {
-    "gd": lambda: SGD(0.05),
-    "momentum-damped": lambda: Rule(0.05, rules.damped),
-    "momentum-heavy-ball": lambda: Momentum(0.05, momentum=0.9),
-    "momentum-heavy-ball-two-point": lambda: Rule(0.05, rules.two_point),
-    "momentum-previous-gradient": lambda: Rule(0.05, rules.previous_gradient),
-    "momentum-velocity": lambda: Rule(0.05, rules.velocity_form),
-    "adagrad": lambda: Rule(0.1, rules.adagrad),
-    "rmsprop": lambda: Rule(0.01, rules.rmsprop),
-    "adam": lambda: Adam(0.01, beta1=0.9, beta2=0.999, epsilon=1e-8),
-    "adam-no-bias": lambda: Rule(0.01, rules.adam_without_correction),
-    "adam-eps-hat": lambda: Rule(0.01, rules.adam_of_keras),
-    "adadelta": lambda: Rule(1.0, rules.adadelta),
-    "adamax": lambda: Rule(0.002, rules.adamax),
-    "nadam": lambda: Rule(0.002, rules.nadam),
+    "gd": lambda: optimizers.SGD(0.05),
+    "momentum-damped": lambda: optimizers.Momentum(0.05, form="damped"),
+    "momentum-heavy-ball": lambda: optimizers.Momentum(0.05, momentum=0.9),
+    "momentum-heavy-ball-two-point": lambda: optimizers.Momentum(0.05, form="two_point"),
+    "momentum-previous-gradient": lambda: optimizers.Momentum(0.05, form="previous_gradient"),
+    "momentum-velocity": lambda: optimizers.Momentum(0.05, form="velocity"),
+    "nesterov": lambda: optimizers.Nesterov(0.05, look_ahead=True),
+    "adagrad": lambda: optimizers.AdaGrad(0.1, epsilon=1e-8),
+    "rmsprop": lambda: optimizers.RMSProp(0.01, rho=0.9),
+    "adam": lambda: optimizers.Adam(0.01, beta1=0.9, beta2=0.999, epsilon=1e-8),
+    "adam-no-bias": lambda: optimizers.Adam(0.01, bias_correction=False),
+    "adam-eps-hat": lambda: optimizers.Adam(0.01, epsilon_hat=True),
+    "adadelta": lambda: optimizers.AdaDelta(1.0),
+    "adamax": lambda: optimizers.AdaMax(0.002),
+    "nadam": lambda: optimizers.NAdam(0.002),
 }
-DECAYED: dict[str, Callable[[], Optimizer]] = {
-    "gd-c/t": lambda: SGD(0.05),
-    "momentum-decayed-1": lambda: Momentum(0.05, momentum=0.9),
-    "momentum-decayed-2": lambda: Rule(0.05, rules.two_point),
-    "momentum-decayed-3": lambda: Rule(0.05, rules.velocity_form),
+DECAYED: dict[str, Callable[[Rate], Optimizer]] = {
+    "gd-c/t": optimizers.SGD,
+    "momentum-decayed-1": optimizers.Momentum,
+    "momentum-decayed-2": lambda rate: optimizers.Momentum(rate, form="two_point"),
+    "momentum-decayed-3": lambda rate: optimizers.Momentum(rate, form="velocity"),
 }
-WITHOUT_OPTIMIZER = {"nesterov", "newton"}
+WITHOUT_OPTIMIZER = {"newton"}
 
 
 def quadratic(w: gc.Tensor) -> gc.Tensor:
@@ -82,13 +83,18 @@ def test_rule_gives_the_worked_trajectory(name: str) -> None:
 
 @pytest.mark.parametrize("name", DECAYED)
 def test_a_learning_rate_set_between_steps_gives_the_worked_trajectory(name: str) -> None:
-    optimizer = DECAYED[name]()
-    assert optimizer.learning_rate == CASES[name]["hyper"]["c"]
-    check(weights(optimizer, 6, decay=True), CASES[name])
+    rate = CASES[name]["hyper"]["c"]
+    check(weights(DECAYED[name](rate), 6, decay=True), CASES[name])
+
+
+@pytest.mark.parametrize("name", DECAYED)
+def test_a_schedule_gives_the_worked_trajectory(name: str) -> None:
+    rate = gc.schedules.inverse(CASES[name]["hyper"]["c"])
+    check(weights(DECAYED[name](rate), 6), CASES[name])
 
 
 def test_damped_momentum_is_the_heavy_ball_at_a_smaller_rate() -> None:
-    check(weights(Momentum(0.05 * (1 - 0.9), momentum=0.9), 6), CASES["momentum-damped"])
+    check(weights(optimizers.Momentum(0.05 * (1 - 0.9), momentum=0.9), 6), CASES["momentum-damped"])
 
 
 def test_nesterov_takes_the_gradient_at_another_point_than_the_weights() -> None:

@@ -245,7 +245,7 @@ def test_units_are_positive_integers(units: Any) -> None:
 def test_unknown_activations_and_layers_are_refused() -> None:
     with pytest.raises(DeclarationError, match="there is no activation 'rely'") as caught:
         layers.Dense(3, activation="rely")
-    assert "expected   a function of a tensor, or one of linear, relu, " in str(caught.value)
+    assert "expected   a function of a tensor, or one of linear, celu, " in str(caught.value)
     function: Any = gc.relu
     with pytest.raises(DeclarationError, match="is no layer") as refused:
         layers.Sequential([layers.Dense(3), function])

@@ -6,7 +6,7 @@ import pytest
 import graphc as gc
 from graphc.errors import FeedError
 from graphc.node import Node
-from graphc.runtime.data import ArrayData, shuffled
+from graphc.runtime.data.arrays import ArrayData, shuffled
 from graphc.scalar import Array
 
 

@@ -181,18 +181,22 @@ class Parameter(Tensor):
                 expected=str(self.type),
                 got=str(new.type),
             )
-        before = _before(self.type)
+        before = _before(self.node)
         known = _updates.setdefault(self.node, {})
         known[_replaced(new.node, self.node, before)] = ref(within.node) if within is not None else None
 
 
-def _before(type: TensorType) -> Node:
+def _before(state: Node) -> Node:
     """What stands for a state in its update; with the state itself in it, the table would keep both for ever."""
-    return apply(State("before", type, trainable=False))
+    assert isinstance(state.op, State)
+    return apply(State(f"before {state.op.label}", state.type, trainable=False, serial=state.op.serial))
 
 
 def _replaced(value: Node, old: Node, new: Node) -> Node:
-    return rebuild(toposort([value]), lambda node: node, {old: new})[value]
+    """A value with one node for another; nodes older than that one are not walked, since they cannot contain it."""
+    order = toposort([value], since=old.born)
+    older = {source: source for node in order for source in node.inputs if source.born < old.born}
+    return rebuild(order, lambda node: node, {**older, old: new}).get(value, value)
 
 
 def updates_on_step(outputs: Sequence[tuple[str, Node]]) -> tuple[tuple[Node, Node], ...]:
@@ -214,7 +218,7 @@ def _successor(state: Node, known: Collection[Node]) -> Node:
     result = state
     for value, within in _updates.get(state, {}).items():
         if within is None or within() in known:
-            result = _replaced(value, _before(state.type), result)
+            result = _replaced(value, _before(state), result)
     return result
 
 

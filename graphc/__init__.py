@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from graphc.frontend import layers as layers
     from graphc.frontend import losses as losses
     from graphc.frontend import metrics as metrics
+    from graphc.frontend import models as models
     from graphc.frontend import optimizers as optimizers
     from graphc.frontend import regularizers as regularizers
     from graphc.frontend import sampling as random
@@ -226,6 +227,7 @@ __all__ = [
     "metrics",
     "min",
     "minimum",
+    "models",
     "newton_cg",
     "norm",
     "objective",
@@ -284,6 +286,7 @@ _MODULES = {
     "layers": "graphc.frontend.layers",
     "losses": "graphc.frontend.losses",
     "metrics": "graphc.frontend.metrics",
+    "models": "graphc.frontend.models",
     "optimizers": "graphc.frontend.optimizers",
     "random": "graphc.frontend.sampling",
     "regularizers": "graphc.frontend.regularizers",

@@ -17,15 +17,18 @@ from graphc.origin import derived_from
 __all__ = ["Graph", "ancestors", "rebuild", "toposort", "users"]
 
 
-def toposort(roots: Iterable[Node]) -> list[Node]:
-    """All nodes that the roots depend on, each after its inputs; the order depends on the graph alone."""
+def toposort(roots: Iterable[Node], since: int = 0) -> list[Node]:
+    """All nodes that the roots depend on, each after its inputs; the order depends on the graph alone.
+
+    since: nodes born before are left out, with all that they depend on.
+    """
     done: set[Node] = set()
     order: list[Node] = []
     for root in roots:
         stack: list[tuple[Node, int]] = [(root, 0)]
         while stack:
             node, position = stack.pop()
-            if node in done:
+            if node in done or node.born < since:
                 continue
             if position < len(node.inputs):
                 stack.append((node, position + 1))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from itertools import count
 from weakref import WeakValueDictionary
 
 from graphc.errors import GraphcError
@@ -21,23 +22,29 @@ __all__ = ["Node", "apply", "describe"]
 
 _interned: WeakValueDictionary[tuple[Op, tuple[Node, ...]], Node] = WeakValueDictionary()
 _lock = threading.Lock()
+_births = count()
 
 
 class Node:
-    """One value of the graph: ``op`` applied to ``inputs``, of type ``type``. Made by ``apply`` only."""
+    """One value of the graph: ``op`` applied to ``inputs``, of type ``type``. Made by ``apply`` only.
 
-    __slots__ = ("__weakref__", "inputs", "op", "origin", "type")
+    ``born`` counts nodes as they are made: a node depends on none that was born later.
+    """
+
+    __slots__ = ("__weakref__", "born", "inputs", "op", "origin", "type")
 
     op: Op
     inputs: tuple[Node, ...]
     type: TensorType
     origin: Origin
+    born: int
 
     def __init__(self, op: Op, inputs: tuple[Node, ...], result: TensorType, origin: Origin) -> None:
         object.__setattr__(self, "op", op)
         object.__setattr__(self, "inputs", inputs)
         object.__setattr__(self, "type", result)
         object.__setattr__(self, "origin", origin)
+        object.__setattr__(self, "born", next(_births))
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"nodes are immutable: cannot set {name!r}")

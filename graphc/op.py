@@ -8,7 +8,7 @@ The fields of the dataclass are the op's attributes; equality, hashing, printing
 from __future__ import annotations
 
 import dataclasses
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self, TypeVar
@@ -71,7 +71,7 @@ class Refusal:
 
 
 @dataclass(frozen=True)
-class Op(ABC):
+class Op:
     """Base of all operations; subclasses are frozen dataclasses and register themselves by name."""
 
     name: ClassVar[str] = ""

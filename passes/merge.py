@@ -97,6 +97,15 @@ def _turns(node: Node) -> bool:
     return moves and not (isinstance(count, int) and count < _LARGE)
 
 
+def _walks_well(inside: Sequence[Node]) -> bool:
+    """True if a kernel draws no random numbers, which come in blocks, or walks over memory in one loop as they ask."""
+    return not any(isinstance(node.op, Random) for node in inside) or all(
+        isinstance(node.op, (Elementwise, Random))
+        or (isinstance(node.op, BroadcastInDim) and not node.inputs[0].type.rank)
+        for node in inside
+    )
+
+
 class _Merger:
     """The groups, what they read, and the order among them, as a graph whose nodes are group numbers."""
 
@@ -132,19 +141,18 @@ class _Merger:
         if mine[0] != other[0] and not self.by_channels(first):
             return False
         produced = (set(self.members[first]), set(self.members[second]))
-        related = self.reads[first] & self.reads[second] or produced[0] & self.reads[second]
         roots = [*self.members[first], *self.members[second]]
+        if not self.reads[first] & self.reads[second] and not produced[0] & self.reads[second]:
+            return False  # nothing is gained
+        if any(map(_turns, roots)) or len(self.reads[first] | self.reads[second]) + len(roots) > _MOST_BUFFERS:
+            return False
         if (first in self.product or second in self.product) and not self.suits_as_epilogue(first, second):
             return False
-        if any(isinstance(node.op, Random) for node in cone(roots, self.stored)) and not self.flat(roots):
-            return False
-        if any(map(_turns, roots)):
-            return False
-        if not related or len(self.reads[first] | self.reads[second]) + len(roots) > _MOST_BUFFERS:
+        inside = cone(roots, self.stored)
+        if len(inside) > self.largest or not _walks_well(inside):
             return False
         return (
-            len(cone(roots, self.stored)) <= self.largest
-            and all(reads_in_place(root, produced[0], self.stored) for root in self.members[second])
+            all(reads_in_place(root, produced[0], self.stored) for root in self.members[second])
             and all(reads_in_place(root, produced[1], self.stored) for root in self.members[first])
             and not self.path_through_others(first, second)
         )
@@ -153,14 +161,6 @@ class _Merger:
         """True for a convolution whose lanes run over the channels: it walks through memory in order, and sizes of 1
         that its groups leave do not count."""
         return number in self.product and by_channels(self.product[number])
-
-    def flat(self, roots: Sequence[Node]) -> bool:
-        """True if a kernel for some roots can walk over memory in one loop, as random numbers in long rows ask for."""
-        return all(
-            isinstance(node.op, (Elementwise, Random))
-            or (isinstance(node.op, BroadcastInDim) and not node.inputs[0].type.rank)
-            for node in cone(roots, self.stored)
-        )
 
     def suits_as_epilogue(self, first: int, second: int) -> bool:
         """True if a second group may finish a product's elements before they are stored: cheaply, since its code is

@@ -89,7 +89,7 @@ def contiguous_strides(shape: Iterable[Size]) -> tuple[Size, ...]:
 class Term:
     """One scalar value in a kernel. kind: number, load, position, variable, primitive, call or lookup."""
 
-    __slots__ = ("args", "depends", "dtype", "index", "kind", "name", "table", "value")
+    __slots__ = ("args", "depends", "dtype", "index", "inputs", "kind", "name", "table", "value")
 
     def __init__(
         self,
@@ -108,6 +108,8 @@ class Term:
         self.index = index
         self.value = value
         self.table = table
+        self.inputs = (*args, *(place for place, _ in index.places)) if index is not None else args
+        """The terms that this one is computed from, those inside its index included."""
         depends: set[str] = {name} if kind == "variable" else set()
         for term in self.inputs:
             depends |= term.depends
@@ -115,12 +117,6 @@ class Term:
             depends |= index.names
         self.depends: frozenset[str] = frozenset(depends)
         """The loop axes and variables that the value changes with."""
-
-    @property
-    def inputs(self) -> tuple[Term, ...]:
-        """The terms that this one is computed from, those inside its index included."""
-        places = tuple(place for place, _ in self.index.places) if self.index is not None else ()
-        return (*self.args, *places)
 
 
 def walk_terms(roots: Iterable[Term]) -> Iterator[Term]:
@@ -132,9 +128,11 @@ def walk_terms(roots: Iterable[Term]) -> Iterator[Term]:
             term, position = stack.pop()
             if id(term) in done:
                 continue
-            if position < len(term.inputs):
+            inputs = term.inputs
+            if position < len(inputs):
                 stack.append((term, position + 1))
-                stack.append((term.inputs[position], 0))
+                if id(inputs[position]) not in done:
+                    stack.append((inputs[position], 0))
                 continue
             done.add(id(term))
             yield term

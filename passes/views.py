@@ -158,8 +158,9 @@ class Resolver:
         s, op = self.builder, node.op
         if node in self.given:
             return self.given[node]
-        if isinstance(op, Constant) and splat_value(node) is not None:
-            return s.constant(splat_value(node) or 0, node.type.dtype)
+        number = splat_value(node) if isinstance(op, Constant) else None
+        if number is not None:
+            return s.constant(number, node.type.dtype)
         if isinstance(op, Iota):
             return s.convert(s.position(place[op.axis]), node.type.dtype)
         if isinstance(op, DimSize):

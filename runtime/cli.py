@@ -28,6 +28,7 @@ __all__ = ["main"]
 _EXAMPLES = """examples:
   graphc train digits                          train, and leave a run folder with pictures and a report
   graphc train digits --set hidden=64 --epochs 10
+  graphc train gpt                             a task that also leaves a sample of what it writes
   graphc train my_model.py --batch-size 64     a file with a function task() that returns a gc.Task
   graphc train digits --resume runs/digits     go on where a run stopped, with the same bits
   graphc render digits --stage kernels -o step.svg

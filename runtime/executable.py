@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +21,7 @@ from graphc.passes.build import Program
 from graphc.passes.lane_terms import VectorUnit
 from graphc.passes.loops import Kernel
 from graphc.passes.lower_groups import STATUS
+from graphc.passes.signature import signature
 from graphc.passes.source import CPU, Source, print_kernel
 from graphc.passes.storage import Storage
 from graphc.passes.threads import Command, plan_commands
@@ -102,7 +103,13 @@ class Executable:
         self.cells = dict(cells)
         self.threads = thread_count(threads)
         _check_arguments(program)
-        self.sources: list[Source] = [source_for(call.kernel, host()[1]) for call in program.calls]
+        printed: dict[Hashable, Source] = {}
+        self.sources: list[Source] = []
+        for call in program.calls:
+            key = signature(call.kernel)
+            if key not in printed:
+                printed[key] = source_for(call.kernel, host()[1])
+            self.sources.append(printed[key])
         tasks: list[Task] = [
             (source, 2 + len(call.kernel.sizes), tuple(buffer.dtype for buffer in call.kernel.buffers))
             for source, call in zip(self.sources, program.calls, strict=True)

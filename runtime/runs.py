@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -114,15 +115,22 @@ def train_run(
 def _leave(task: Task, folder: RunFolder, pictures: bool) -> None:
     """Write the plot, the pictures, the derivation, the program and the report."""
     model = task.model
-    try:
-        History(model.position.history).plot(folder.path / "history.png")
-    except MissingPackageError as error:
-        print(error.what, file=sys.stderr)
+    _write(History(model.position.history).plot, folder.path / "history.png")
+    if task.leave is not None:
+        _write(task.leave, folder.path)
     if pictures:
         for stage in STAGES:
             render(model, folder.path / f"graph-{stage}.svg", stage=stage)
     (folder.path / "kernels.py").write_text(model.source(), "utf-8")
     (folder.path / "report.txt").write_text(_report(model, task.batch_size) + "\n", "utf-8")
+
+
+def _write(write: Callable[[Path], None], path: Path) -> None:
+    """Let something write to a path, or say which package it lacks."""
+    try:
+        write(path)
+    except MissingPackageError as error:
+        print(error.what, file=sys.stderr)
 
 
 def _report(model: Model, batch: int) -> str:

@@ -6,7 +6,7 @@ import importlib
 import importlib.util
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,16 @@ from graphc.scalar import Array
 
 __all__ = ["BUILT_IN", "Task", "load_task", "task_options"]
 
-BUILT_IN = {"digits": "graphc.runtime.digits"}
+BUILT_IN = {
+    "digits": "graphc.runtime.digits",
+    "autoencoder": "graphc.runtime.examples.autoencoder",
+    "vae": "graphc.runtime.examples.vae",
+    "gan": "graphc.runtime.examples.gan",
+    "char-lstm": "graphc.runtime.examples.char_lstm",
+    "gpt": "graphc.runtime.examples.gpt",
+    "shapes": "graphc.runtime.examples.shapes",
+    "visualise": "graphc.runtime.examples.visualise",
+}
 """Modules of the tasks that come with graphc, by name."""
 
 
@@ -26,6 +35,7 @@ class Task:
     """What ``graphc train`` trains.
 
     model: compiled. train, test: arrays by input name. epochs, batch_size: unless the command line says otherwise.
+    leave: a function of the run folder's path that writes into it after training, such as pictures of predictions.
 
     A task file defines a function ``task`` that returns one; its keyword arguments become options of the command line
     (``--set hidden=64``), ``seed`` and ``threads`` among them if it has them.
@@ -43,7 +53,7 @@ class Task:
     test: Mapping[str, object] | None = None
     epochs: int = 10
     batch_size: int = 32
-    notes: Mapping[str, str] = field(default_factory=dict)
+    leave: Callable[[Path], None] | None = None
 
     def first_batch(self, size: int) -> dict[str, Array]:
         """The first samples of the training data."""

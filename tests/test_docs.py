@@ -15,7 +15,18 @@ import graphc as gc
 ROOT = Path(__file__).parent.parent
 FOLDERS = {"graphc": "graphc", "graphc.frontend": "frontend", "graphc.passes": "passes", "graphc.runtime": "runtime"}
 PUBLIC_MODULES = (
-    *("activations", "callbacks", "data", "estimators", "initializers", "layers", "losses", "metrics", "optimizers"),
+    *(
+        "activations",
+        "callbacks",
+        "data",
+        "estimators",
+        "initializers",
+        "layers",
+        "losses",
+        "metrics",
+        "models",
+        "optimizers",
+    ),
     *("random", "regularizers", "schedules"),
 )
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])

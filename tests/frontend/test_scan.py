@@ -215,3 +215,13 @@ def test_random_numbers_are_drawn_outside() -> None:
     noise = gc.random.uniform((4, 2))
     last, _ = gc.scan(lambda s, now: (s + now[0] * now[1], None), x[0], (x, noise))
     assert isinstance(last, gc.Tensor)
+
+
+def test_memory_is_proportional_to_the_length() -> None:
+    x = gc.input("x", ("time", 4, 8))
+    layer = gc.parameter((8, 8), "orthogonal", "layer")
+    _, values = gc.scan(lambda h, now: (gc.tanh(now + h @ layer),) * 2, gc.broadcast_to(gc.constant(0.0), (4, 8)), x)
+    assert isinstance(values, gc.Tensor)
+    executable = gc.compile(gc.mean(values * values), gc.optimizers.SGD(0.1)).executable()
+    short, long = (executable.memory({"time": time}) for time in (64, 1024))
+    assert 15 < long / short <= 16

@@ -10,6 +10,8 @@ import pytest
 
 import graphc as gc
 from graphc.errors import DeclarationError, DTypeError, ShapeError
+from graphc.frontend.state import updates_on_step
+from graphc.graph import toposort
 
 
 def line() -> tuple[gc.Tensor, gc.Tensor]:
@@ -155,3 +157,24 @@ def test_a_value_of_another_type_is_refused() -> None:
     assert "  expected   f32[2]\n  got        f32[]" in text
     with pytest.raises(DTypeError, match="the new value of a state has another type"):
         average.update_on_step(average.cast("float64"))
+
+
+def test_states_may_have_any_name_and_equal_updates() -> None:
+    _, loss = line()
+    first, second = gc.state(1.0, name="before"), gc.state(10.0, name="before")
+    for moved in (first, second):
+        moved.update_on_step(2 * moved)
+    train(loss, 1.0, first=first, second=second)
+    assert [float(first.value), float(second.value)] == [2, 20]
+
+
+def test_an_update_leaves_what_is_older_than_its_state_as_it_is() -> None:
+    x, loss = line()
+    squared = x * x
+    last = gc.state(0.0, name="last")
+    last.update_on_step(last + squared.sum())
+    ((_, value),) = updates_on_step([("loss", loss.node), ("last", last.node)])
+    assert squared.node in toposort([value])
+    assert squared.node not in toposort([value], since=last.node.born)
+    train(loss, 3.0, last=last)
+    assert last.value == 9

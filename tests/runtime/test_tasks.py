@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from graphc.errors import DeclarationError
-from graphc.runtime.tasks import load_task, task_options
+from graphc.runtime.tasks import BUILT_IN, load_task, task_options
 from tests.runtime.tasks import write_task
 
 
@@ -37,7 +37,7 @@ def refusal(name: str, **options: object) -> DeclarationError:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     error = refusal(str(tmp_path / "lost.py"))
     assert error.what == f"there is no task '{tmp_path / 'lost.py'}'"
-    assert error.expected == "digits, or the path of a Python file with a function task()"
+    assert error.expected == f"{', '.join(BUILT_IN)}, or the path of a Python file with a function task()"
 
 
 @pytest.mark.parametrize("text", ["", "task = 3\n", "def tusk(): ...\n"])

@@ -28,7 +28,9 @@ __all__ = ["lower_products"]
 _WIDE = 256
 """Columns from which threads may share them,"""
 _LARGE = 1 << 20
-"""and bytes of a right operand from which they do."""
+"""bytes of a right operand from which they do,"""
+_FEW = 256
+"""and the most rows, if their number is known."""
 _KINDS = ("batch", "row", "column", "depth")
 
 
@@ -119,7 +121,10 @@ def _pass_sizes(node: Node, groups: dict[str, list[Axis]]) -> dict[str, Size]:
 def _reads_much(node: Node, groups: Mapping[str, Sequence[Axis]]) -> bool:
     """True if the right operand is more than a cache holds, as a large weight is, and the rows are those of a batch."""
     right = node.inputs[1].type
-    if groups["batch"] or len(groups["row"]) != 1 or not isinstance(groups["row"][0].extent, Dim):
+    if groups["batch"] or len(groups["row"]) != 1:
+        return False
+    rows = groups["row"][0].extent
+    if isinstance(rows, int) and rows > _FEW:
         return False
     columns = groups["column"][0].extent
     wide = isinstance(columns, int) and columns >= _WIDE

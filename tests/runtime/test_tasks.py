@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from graphc.errors import DeclarationError
+from graphc.runtime import digits
 from graphc.runtime.tasks import BUILT_IN, load_task, task_options
 from tests.runtime.tasks import write_task
 
@@ -22,7 +23,7 @@ def test_a_task_is_built_with_its_options(tmp_path: Path) -> None:
 
 
 def test_the_built_in_digits_need_no_file() -> None:
-    assert task_options("digits").keys() == {"hidden", "dropout", "learning_rate", "seed", "threads"}
+    assert task_options("digits").keys() == {"network", "hidden", "dropout", "learning_rate", "seed", "threads"}
     task = load_task("digits", {"hidden": 8})
     assert task.test is not None
     assert [np.asarray(data["image"]).shape for data in (task.train, task.test)] == [(1437, 8, 8), (360, 8, 8)]
@@ -61,3 +62,17 @@ def test_an_option_that_the_task_lacks_is_refused(tmp_path: Path) -> None:
     assert error.what == f"task '{path}' has no option 'hiden'"
     assert error.expected == "hidden, rate, seed, threads"
     assert error.got == "hiden"
+
+
+@pytest.mark.parametrize("network", ["lenet", "resnet"])
+def test_other_networks_learn_the_digits_too(network: str) -> None:
+    learned = digits.task(network=network)
+    batch = {name: np.asarray(values)[:64] for name, values in learned.train.items()}
+    losses = [learned.model.step(batch)["loss"] for _ in range(8)]
+    assert losses[-1] < 0.9 * losses[0]
+
+
+def test_a_network_that_the_digits_do_not_have_is_refused() -> None:
+    with pytest.raises(DeclarationError, match="no network 'vgg'") as caught:
+        digits.task(network="vgg")
+    assert "'perceptron', 'lenet', 'resnet'" in str(caught.value)

@@ -38,13 +38,15 @@ class Step:
         flops, bytes: of all kernels, each argument of each counted once. seconds: what they would take if every kernel
         were as quick as the machine allows. peak_flops, peak_bytes: a second, the latter in copies of the main memory.
         """
+        from graphc.dims import evaluate
         from graphc.dtypes import FLOAT32
         from graphc.runtime.peaks import peaks_of
         from graphc.runtime.report import bytes_of, flops_of
 
         executable = self._model.executable("train")
         peaks = peaks_of(executable.threads)
-        calls = [(flops_of(call, {}), bytes_of(call, {})) for call in executable.program.calls]
+        made = [(call, evaluate(call.rounds, {})) for call in executable.program.calls]
+        calls = [(flops_of(call, {}) * rounds, bytes_of(call, {}) * rounds) for call, rounds in made]
         return {
             "flops": sum(flops for flops, _ in calls),
             "bytes": sum(moved for _, moved in calls),

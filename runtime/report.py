@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -68,27 +69,28 @@ def _kernel_table(
     names = max(len(call.kernel.name) for call in calls)
     clock = "        us   share  GFLOP/s     GB/s  roofline" if times is not None else ""
     yield f"   #  {'kernel':<{names}}  {'operations':>12}  {'bytes':>12}{clock}"
-    whole = sum(times) if times is not None else 1.0
+    rounds = [evaluate(call.rounds, sizes) for call in calls]
+    whole = sum(map(operator.mul, times, rounds)) if times is not None else 1.0
     for number, call in enumerate(calls):
-        flops, moved = flops_of(call, sizes), bytes_of(call, sizes)
+        flops, moved = flops_of(call, sizes) * rounds[number], bytes_of(call, sizes) * rounds[number]
         row = f"  {number + 1:>2}  {call.kernel.name:<{names}}  {flops:>12,}  {moved:>12,}"
         if times is not None and peaks is not None:
-            seconds = times[number]
+            seconds = times[number] * rounds[number]
             roofline = peaks.share(flops, moved, seconds, _computes_in(call, sizes))
             row += f"  {seconds * 1e6:>8.2f}  {seconds / whole:>6.1%}"
             row += f"  {flops / seconds / 1e9:>7.2f}  {moved / seconds / 1e9:>7.2f}  {roofline:>8.1%}"
-        yield row
+        yield f"{row}  in {rounds[number]} rounds" if rounds[number] != 1 else row
     if times is not None:
         yield f"      {'sum of the kernels':<{names}}  {'':>12}  {'':>12}  {whole * 1e6:>8.2f}"
 
 
 def flops_of(call: KernelCall, sizes: Mapping[str, int]) -> int:
-    """The floating-point operations of a call."""
+    """The floating-point operations of a call; of one round, if it is in a loop."""
     return sum(evaluate(size, sizes) for size in call.flops)
 
 
 def bytes_of(call: KernelCall, sizes: Mapping[str, int]) -> int:
-    """The bytes of a call's arguments, each counted once."""
+    """The bytes of a call's arguments, each counted once; of one round, if it is in a loop."""
     return sum(evaluate(s.type.elements, sizes) * s.type.dtype.itemsize for s in call.arguments)
 
 
@@ -99,7 +101,7 @@ def _computes_in(call: KernelCall, sizes: Mapping[str, int]) -> DType:
 
 
 def _total(calls: Sequence[KernelCall], sizes: Mapping[str, int]) -> int:
-    return sum(flops_of(call, sizes) for call in calls)
+    return sum(flops_of(call, sizes) * evaluate(call.rounds, sizes) for call in calls)
 
 
 def _random_feed(graph: Graph, batch: int) -> dict[str, Array]:

@@ -225,3 +225,16 @@ def test_memory_is_proportional_to_the_length() -> None:
     executable = gc.compile(gc.mean(values * values), gc.optimizers.SGD(0.1)).executable()
     short, long = (executable.memory({"time": time}) for time in (64, 1024))
     assert 15 < long / short <= 16
+
+
+def test_a_report_counts_all_rounds() -> None:
+    reports = []
+    for length in (4, 8):
+        x, u = gc.input("x", (length, 2, 3)), gc.parameter((3, 3), "orthogonal", "u")
+        _, values = gc.scan(lambda h, now, u=u: (gc.tanh(now + h @ u),) * 2, x[0] * 0.0, x)
+        assert isinstance(values, gc.Tensor)
+        reports.append(gc.compile(gc.mean(values), gc.optimizers.SGD(0.1)).report(timed=False))
+    rows = [next(row for row in report.splitlines() if "tanh" in row) for report in reports]
+    assert [row.split("  ")[-1] for row in rows] == ["in 4 rounds", "in 8 rounds"]
+    work = [int(row.split()[2].replace(",", "")) for row in rows]
+    assert work[1] == 2 * work[0]

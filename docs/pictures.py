@@ -7,7 +7,7 @@ from pathlib import Path
 import graphc as gc
 from graphc import losses, optimizers
 
-IMAGES = Path(__file__).parent / "images"
+IMAGES = Path(__file__).resolve().parent / "images"
 
 
 def draw() -> None:
@@ -22,6 +22,9 @@ def draw() -> None:
 
     a, b, c = (gc.input(name, shape=()) for name in "abc")
     gc.render((a + b) * c, IMAGES / "example.svg", feed={"a": -2.0, "b": 5.0, "c": -4.0})
+    for path in IMAGES.glob("*.svg"):  # lines are named from the project on, wherever it lies
+        text = path.read_text("utf-8").replace(f"{IMAGES.parent.parent}/", "")
+        path.write_text(text, "utf-8")
 
 
 if __name__ == "__main__":

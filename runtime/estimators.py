@@ -5,6 +5,7 @@ Needs scikit-learn (``pip install 'graphc[demo]'``), which is imported with this
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
@@ -88,11 +89,13 @@ class _Estimator(BaseEstimator):
         self.early_stopping, self.validation_fraction, self.patience = early_stopping, validation_fraction, patience
         self.threads = threads
 
+    @abstractmethod
     def _outputs(self) -> int:
-        raise NotImplementedError
+        """How many numbers the network yields for a sample."""
 
+    @abstractmethod
     def _targets(self) -> tuple[Tensor, Callable[[Tensor, Tensor], Tensor]]:
-        raise NotImplementedError
+        """The input for targets, and the usual loss of outputs and targets."""
 
     def _build(self) -> Model:
         x = declare_input("x", shape=("batch", self.n_features_in_))

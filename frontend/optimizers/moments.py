@@ -10,7 +10,30 @@ from graphc.frontend.tensor import Tensor
 __all__ = ["AMSGrad", "AdaMax", "Adam", "AdamW", "NAdam"]
 
 
-class Adam(Optimizer):
+class Moments(Optimizer):
+    """Base of the optimizers with a running mean of the gradient, by ``beta1``, and one of its size, by ``beta2``.
+
+    epsilon: keeps the division by the size from 0.
+    """
+
+    def __init__(
+        self,
+        learning_rate: Rate = 2e-3,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        epsilon: float = 1e-8,
+        *,
+        weight_decay: float = 0.0,
+        decoupled: bool = False,
+    ) -> None:
+        super().__init__(learning_rate, weight_decay=weight_decay, decoupled=decoupled)
+        check_fraction("beta1", beta1)
+        check_fraction("beta2", beta2)
+        check_positive("epsilon", epsilon)
+        self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
+
+
+class Adam(Moments):
     """Adaptive moments with bias correction.
 
     m <- b1 * m + (1 - b1) * g, v <- b2 * v + (1 - b2) * g**2,
@@ -39,11 +62,7 @@ class Adam(Optimizer):
         weight_decay: float = 0.0,
         decoupled: bool = False,
     ) -> None:
-        super().__init__(learning_rate, weight_decay=weight_decay, decoupled=decoupled)
-        check_fraction("beta1", beta1)
-        check_fraction("beta2", beta2)
-        check_positive("epsilon", epsilon)
-        self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
+        super().__init__(learning_rate, beta1, beta2, epsilon, weight_decay=weight_decay, decoupled=decoupled)
         self.bias_correction, self.epsilon_hat = bias_correction, epsilon_hat
 
     def step(self, parameter: Tensor, gradient: Tensor, slots: Slots, rate: Tensor, t: Tensor) -> Tensor:
@@ -110,7 +129,7 @@ class AMSGrad(Adam):
         return largest
 
 
-class AdaMax(Optimizer):
+class AdaMax(Moments):
     """Adam with the largest gradient in place of the root of the mean square.
 
     m <- b1 * m + (1 - b1) * g, u <- max(b2 * u, abs(g) + epsilon), w <- w - rate / (1 - b1**t) * m / u, with t from 1
@@ -123,22 +142,6 @@ class AdaMax(Optimizer):
     0.002
     """
 
-    def __init__(
-        self,
-        learning_rate: Rate = 2e-3,
-        beta1: float = 0.9,
-        beta2: float = 0.999,
-        epsilon: float = 1e-8,
-        *,
-        weight_decay: float = 0.0,
-        decoupled: bool = False,
-    ) -> None:
-        super().__init__(learning_rate, weight_decay=weight_decay, decoupled=decoupled)
-        check_fraction("beta1", beta1)
-        check_fraction("beta2", beta2)
-        check_positive("epsilon", epsilon)
-        self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
-
     def step(self, parameter: Tensor, gradient: Tensor, slots: Slots, rate: Tensor, t: Tensor) -> Tensor:
         """The formulas above."""
         first = self.beta1 * slots["moment1"] + (1 - self.beta1) * gradient
@@ -147,7 +150,7 @@ class AdaMax(Optimizer):
         return parameter - rate / (1 - self.beta1**t).cast(parameter.dtype) * first / largest
 
 
-class NAdam(Optimizer):
+class NAdam(Moments):
     """Adam with Nesterov's momentum, whose share grows with the steps.
 
     b(t) = b1 * (1 - 0.5 * 0.96**(momentum_decay * t)), p(t) = b(1) * ... * b(t), m and v as in Adam,
@@ -172,12 +175,9 @@ class NAdam(Optimizer):
         weight_decay: float = 0.0,
         decoupled: bool = False,
     ) -> None:
-        super().__init__(learning_rate, weight_decay=weight_decay, decoupled=decoupled)
-        check_fraction("beta1", beta1)
-        check_fraction("beta2", beta2)
-        check_positive("epsilon", epsilon)
+        super().__init__(learning_rate, beta1, beta2, epsilon, weight_decay=weight_decay, decoupled=decoupled)
         check_not_negative("momentum_decay", momentum_decay)
-        self.beta1, self.beta2, self.epsilon, self.momentum_decay = beta1, beta2, epsilon, momentum_decay
+        self.momentum_decay = momentum_decay
 
     def step(self, parameter: Tensor, gradient: Tensor, slots: Slots, rate: Tensor, t: Tensor) -> Tensor:
         """The formulas above; the factors are computed in float64, once a step."""

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import ClassVar, Protocol
 from weakref import WeakKeyDictionary, ref
 
 import numpy as np
@@ -29,11 +31,13 @@ __all__ = [
     "SEED",
     "STEP",
     "Cell",
+    "Copy",
     "Parameter",
     "cell_of",
     "constant",
     "fresh_serial",
     "input",
+    "keeping",
     "new_state",
     "parameter",
     "state",
@@ -47,50 +51,116 @@ with derived_from(Origin()):
     """The state that counts the training steps of a program."""
 
 
+class Copy(Protocol):
+    """A copy of a cell's value elsewhere, as in the memory of a GPU."""
+
+    def fetch(self, target: Array) -> None:
+        """Write the copy's value into an array."""
+
+    def store(self, source: Array) -> None:
+        """Take the value of an array."""
+
+
 class Cell:
     """The value of one state between steps: an array that compiled programs update in place, aligned to 64 bytes.
 
-    It is made from the initializer when it is first needed, from a seed and the state's name in the program.
+    It is made from the initializer when it is first needed, from a seed and the state's name in the program. A program
+    that runs elsewhere works on a copy; then the newest value is in the array, in the copy, or in both.
     """
+
+    ever_lent: ClassVar[bool] = False
+    """Whether any cell has ever had a copy, so that programs on the CPU need not ask each of theirs."""
 
     def __init__(self, type: TensorType, initializer: Initializer) -> None:
         self.type = type
         self.initializer = initializer
         self._array: Array | None = None
+        self._copy: Copy | None = None
+        self._here = True
+        self._there = False
 
     @property
     def ready(self) -> bool:
         """True once the value exists."""
         return self._array is not None
 
+    @property
+    def nbytes(self) -> int:
+        """The bytes of the value."""
+        return int(np.prod(self._shape, dtype=np.int64)) * self.type.dtype.itemsize
+
     def initialize(self, seed: int, name: str, again: bool = False) -> None:
         """Make the value from the initializer, unless it exists already (``again``: also then)."""
         if self._array is None or again:
-            shape = tuple(size for size in self.type.shape if isinstance(size, int))
-            self.set(self.initializer(shape, Stream(seed, name)))
+            self.set(self.initializer(self._shape, Stream(seed, name)))
 
     @property
     def array(self) -> Array:
-        """The value itself, which programs change in place."""
-        if self._array is None:
-            self.initialize(0, "state")
-        assert self._array is not None
-        return self._array
+        """The value itself, which programs on the CPU change in place. Whoever asks may write into it until the next
+        program runs; a copy elsewhere is out of date from now on."""
+        array = self._host()
+        self._there = False
+        return array
+
+    def read(self) -> Array:
+        """The present value in an array of the caller's own; a copy elsewhere stays up to date."""
+        return self._host().copy()
 
     def set(self, value: object) -> None:
         """Copy a new value in; ShapeError if its shape differs."""
-        shape = tuple(size for size in self.type.shape if isinstance(size, int))
         array = np.asarray(value)
-        if array.shape != shape:
+        if array.shape != self._shape:
             raise ShapeError(
                 "the value has another shape than the state",
                 at=str(user_location()),
-                expected=size_text(shape),
+                expected=size_text(self._shape),
                 got=size_text(array.shape),
             )
         if self._array is None:
-            self._array = aligned_empty(shape, self.type.dtype.numpy)
+            self._array = aligned_empty(self._shape, self.type.dtype.numpy)
         self._array[...] = array
+        self._here, self._there = True, False
+
+    @property
+    def copy(self) -> Copy | None:
+        """The copy elsewhere, up to date or not."""
+        return self._copy
+
+    def lend(self, copy: Copy, changes: bool) -> None:
+        """Bring a copy elsewhere up to date, and keep it. changes: it is about to get a newer value than is here."""
+        if self._copy is not copy:
+            self._host()
+            self._copy, self._there, Cell.ever_lent = copy, False, True
+        if not self._there:
+            copy.store(self._host())
+            self._there = True
+        if changes:
+            self._here = False
+
+    def _host(self) -> Array:
+        """The array here, up to date."""
+        if self._array is None:
+            self.initialize(0, "state")
+        assert self._array is not None
+        if not self._here and self._copy is not None:
+            self._copy.fetch(self._array)
+            self._here = True
+        return self._array
+
+    @property
+    def _shape(self) -> tuple[int, ...]:
+        return tuple(size for size in self.type.shape if isinstance(size, int))
+
+
+@contextmanager
+def keeping(cells: Iterable[Cell]) -> Iterator[None]:
+    """What runs inside may change the values of cells; they are put back afterwards."""
+    kept = [(cell, cell.read()) for cell in cells]
+    try:
+        yield
+    finally:
+        for cell, value in kept:
+            cell.set(value)
 
 
 def aligned_empty(shape: tuple[int, ...], dtype: np.dtype[np.generic], alignment: int = 64) -> Array:
@@ -141,7 +211,7 @@ class Parameter(Tensor):
         """A copy of the present value. Before the first program that uses it, the value that seed 0 gives."""
         cell = cell_of(self.node)
         cell.initialize(0, self.name)
-        return cell.array.copy()
+        return cell.read()
 
     @value.setter
     def value(self, value: object) -> None:

@@ -10,6 +10,7 @@
     ├── ParseError            (ValueError)    text that is not a graph in graphc's text form
     ├── VerificationError     (ValueError)    a graph breaks a rule of the language (a bug in a pass, never the user's)
     ├── CompilationError      (ValueError)    a graph or kernel that this target cannot compile
+    ├── DeviceError           (RuntimeError)  a GPU that is missing, too old, too small, or has failed
     ├── NonFiniteError        (ValueError)    a NaN or infinity appeared while training
     ├── CheckpointError       (ValueError)    a file that is no usable checkpoint of this model
     ├── RenderError           (ValueError)    a picture that cannot be drawn as asked
@@ -30,6 +31,7 @@ __all__ = [
     "DTypeError",
     "DataError",
     "DeclarationError",
+    "DeviceError",
     "FeedError",
     "GradientError",
     "GraphcError",
@@ -130,6 +132,10 @@ class VerificationError(GraphcError, ValueError):
 
 class CompilationError(GraphcError, ValueError):
     """A graph or kernel that this target cannot compile."""
+
+
+class DeviceError(GraphcError, RuntimeError):
+    """A GPU that is missing, too old or too small for what is to run on it, or that has failed."""
 
 
 class NonFiniteError(GraphcError, ValueError):

@@ -52,8 +52,10 @@ def _contiguous(outer: str, inner: Axis, indices: Iterable[Index]) -> bool:
     return all(index.stride(outer) == multiply(index.stride(inner.name), inner.extent) for index in indices)
 
 
-def substitute(builder: TermBuilder, roots: Sequence[Term], plan: AxisPlan) -> list[Term]:
-    """The terms with their indices in terms of the axes that are left."""
+def substitute(
+    builder: TermBuilder, roots: Sequence[Term], plan: AxisPlan, values: Mapping[str, Term] | None = None
+) -> list[Term]:
+    """The terms with their indices in terms of the axes that are left. values: what stands for variables, by name."""
     new: dict[int, Term] = {}
     for term in walk_terms(roots):
         args = tuple(new[id(arg)] for arg in term.args)
@@ -70,6 +72,8 @@ def substitute(builder: TermBuilder, roots: Sequence[Term], plan: AxisPlan) -> l
         elif term.kind == "lookup":
             assert term.table is not None
             new[id(term)] = builder.lookup(term.table, *args)
+        elif values is not None and term.kind == "variable" and term.name in values:
+            new[id(term)] = values[term.name]
         else:
             new[id(term)] = term
     return [new[id(root)] for root in roots]

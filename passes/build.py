@@ -12,6 +12,7 @@ from graphc.node import Node
 from graphc.passes.bodies import OptimiseBodies
 from graphc.passes.fold import Fold
 from graphc.passes.fuse import Fuse
+from graphc.passes.gemm import split_products
 from graphc.passes.isolate import IsolateRoots
 from graphc.passes.layout import LayOut
 from graphc.passes.lower import KernelCall, KernelWriter
@@ -30,7 +31,7 @@ from graphc.passes.stabilise import Stabilise
 from graphc.passes.storage import Side, Storage, memory_of
 from graphc.passes.winograd import UseWinograd
 
-__all__ = ["Program", "build_program", "optimisations"]
+__all__ = ["Program", "build_program", "checks_inputs", "optimisations"]
 
 
 def optimisations(training: bool, winograd: bool = True) -> tuple[Pass, ...]:
@@ -79,10 +80,12 @@ class Program:
         return tuple(dict.fromkeys(memory for argument in arguments for memory in memory_of(argument)))
 
 
-def build_program(graph: Graph, fuse: Fuse | None = None) -> Program:
-    """The program of an optimised graph."""
+def build_program(graph: Graph, fuse: Fuse | None = None, split: bool = False) -> Program:
+    """The program of an optimised graph. split: large products have kernels of their own, for a library to compute."""
     checks: list[Node] = []
     ordered = _checks_first(_calls_of(graph, fuse or Fuse(), checks, count()))
+    if split:
+        ordered = split_products(ordered)
     return Program(graph, tuple(ordered), plan_memory(ordered), tuple(checks))
 
 
@@ -105,10 +108,11 @@ def _calls_of(graph: Graph, fuse: Fuse, checks: list[Node], numbers: Iterator[in
     return calls
 
 
+def checks_inputs(call: KernelCall) -> bool:
+    """Whether a call is a range check of what is fed, or of what is computed from that alone in the same kernel."""
+    return STATUS in call.arguments and all(s.kind in ("input", "status", "constant") for s in call.arguments)
+
+
 def _checks_first(calls: Sequence[KernelCall]) -> list[KernelCall]:
     """Checks of inputs come before everything else, so that a wrong label stops the step before it changes anything."""
-
-    def of_inputs(call: KernelCall) -> bool:
-        return STATUS in call.arguments and all(s.kind in ("input", "status", "constant") for s in call.arguments)
-
-    return [*(call for call in calls if of_inputs(call)), *(call for call in calls if not of_inputs(call))]
+    return [*(call for call in calls if checks_inputs(call)), *(call for call in calls if not checks_inputs(call))]

@@ -129,6 +129,9 @@ class _StoreDecision:
         folds = [source for source in node.inputs if source in self.folded and source not in self.stored]
         if folds and (not isinstance(node.op, Elementwise) or len({self.folded[source] for source in folds}) > 1):
             self.stored.update(folds)
+        if isinstance(node.op, CheckRange):  # the check itself reads what is checked
+            self.stored.update(folds)
+            self.must.update(folds)
 
     def store_crowd(self, node: Node) -> None:
         """Store operands of a node, those that read most first, until its kernel would not read too many buffers."""

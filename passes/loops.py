@@ -82,13 +82,18 @@ class Buffer:
 
 @dataclass(frozen=True, eq=False)
 class Store:
-    """Write a term to a place of a buffer. add: add it to what is there. when: only where this holds."""
+    """Write a term to a place of a buffer.
+
+    add: add it to what is there. when: only where this holds. among: how many places the computed part of the index may
+    name, 0 if that is not said.
+    """
 
     buffer: str
     index: Index
     value: Term
     add: bool = False
     when: Term | None = None
+    among: Size = 0
 
 
 @dataclass(frozen=True)

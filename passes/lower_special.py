@@ -129,7 +129,9 @@ def lower_scatter(make: type[KernelWriter], writer: KernelWriter, root: Node) ->
     strides = contiguous_strides(root.type.shape)
     around = (*place[: op.axis], Index(), *place[op.axis + rank :])
     spot = linear(around, root.type.shape).plus(Index(places=((where, strides[op.axis]),)))
-    store = Store(second.write(second.storage[root]), spot, second.resolver.term(updates, place), add=True, when=inside)
+    value = second.resolver.term(updates, place)
+    among = root.type.shape[op.axis]
+    store = Store(second.write(second.storage[root]), spot, value, add=True, when=inside, among=among)
     left = [axis for axis in axes if axis.extent != 1]
     body: tuple[Statement, ...] = (store,)
     for axis in reversed(left):

@@ -1,12 +1,11 @@
-"""Printing kernels as Python source: the CPU's, which numba compiles and a person reads, and CUDA's from the same
-programs.
-"""
+"""Printing kernels as Python source that numba compiles and a person reads: the CPU's form."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import ClassVar
 
 from graphc.dtypes import INT64, UINT64, DType
 from graphc.functions import FUNCTIONS
@@ -33,7 +32,7 @@ from graphc.passes.terms import Term, TermBuilder, walk_terms
 from graphc.passes.winograd_source import winograd_arrays, write_winograd
 from graphc.philox import RANDOM
 
-__all__ = ["CPU", "CUDA", "Dialect", "Source", "print_function", "print_kernel"]
+__all__ = ["KernelPrinter", "Source", "print_function", "print_kernel"]
 
 _WIDEST = 72
 _ARITHMETIC = {
@@ -42,36 +41,6 @@ _ARITHMETIC = {
     "maximum": "maximum({0}, {1})",
     "minimum": "minimum({0}, {1})",
 }
-
-
-@dataclass(frozen=True)
-class Dialect:
-    """What differs between targets.
-
-    parameters: leading parameters of a kernel. split: the range over which one thread runs an outermost loop of an
-    extent. local_array: an array of a size and element type that belongs to one thread. alone: what encloses a kernel
-    that one thread runs, if the launch does not see to it.
-    """
-
-    name: str
-    parameters: tuple[str, ...]
-    split: Callable[[str, int], str]
-    local_array: str
-    alone: str = ""
-
-
-def _cpu_range(extent: str, granule: int) -> str:
-    if granule == 1:
-        return f"range({extent} * part // parts, {extent} * (part + 1) // parts)"
-    return f"range(first_of({extent}, part, parts), first_of({extent}, part + 1, parts))"
-
-
-def _cuda_range(extent: str, granule: int) -> str:
-    return f"range(cuda.grid(1), {extent}, cuda.gridsize(1))"
-
-
-CPU = Dialect("cpu", ("part", "parts"), _cpu_range, "local_array({0}, {1})")
-CUDA = Dialect("cuda", (), _cuda_range, "cuda.local.array({0}, {1})", "if cuda.grid(1) == 0:")
 
 
 @dataclass(frozen=True)
@@ -89,9 +58,9 @@ class Source:
     language: str = "python"
 
 
-def print_kernel(kernel: Kernel, dialect: Dialect = CPU) -> Source:
-    """The source of a kernel in a dialect; equal kernels have equal source."""
-    return KernelPrinter(kernel, dialect).source()
+def print_kernel(kernel: Kernel) -> Source:
+    """The source of a kernel for the CPU; equal kernels have equal source."""
+    return KernelPrinter(kernel).source()
 
 
 def print_function(name: str, dtype: DType) -> Source:
@@ -175,31 +144,48 @@ class _Lines:
 
 
 class KernelPrinter(_Lines):
-    """Writes the statements of one kernel."""
+    """Writes the statements of one kernel.
 
-    def __init__(self, kernel: Kernel, dialect: Dialect) -> None:
+    parameters: the first ones of its function. local_array: an array of a size and element type that belongs to one
+    thread.
+    """
+
+    parameters: ClassVar[tuple[str, ...]] = ("part", "parts")
+    local_array: ClassVar[str] = "local_array({0}, {1})"
+
+    def __init__(self, kernel: Kernel) -> None:
         terms = [term for statement in kernel.body for term in terms_of(statement)]
         read = {term.name for term in walk_terms(terms) if term.kind == "load"}
         super().__init__(buffer_labels(kernel.buffers, read))
         self.kernel = kernel
-        self.dialect = dialect
         self.dtypes = {buffer.name: buffer.dtype for buffer in kernel.buffers}
         self.uses = count_uses(terms)
         self.bound: set[str] = set()
-        self.outermost = kernel.split
 
     def source(self) -> Source:
-        labels = [self.expressions.labels[buffer.name] for buffer in self.kernel.buffers]
-        parameters = ", ".join((*self.dialect.parameters, *map(size_name, self.kernel.sizes), *labels))
-        with self.block(f"def {self.kernel.name}({parameters}):"):
-            for array, size, dtype in self._local_arrays(self.kernel.body):
-                self.line(f"{array} = {self.dialect.local_array.format(size, dtype.name)}")
-            if self.dialect.alone and not self.kernel.split:
-                with self.block(self.dialect.alone):
-                    self.statements(self.kernel.body, top=True)
-            else:
-                self.statements(self.kernel.body, top=True)
+        """The function: the arrays it needs, then its statements."""
+        with self.block(f"def {self.kernel.name}({', '.join(self.names())}):"):
+            self.declare_arrays(self.kernel.body)
+            self.statements(self.kernel.body, top=True)
         return self.finish(self.kernel.name)
+
+    def names(self) -> tuple[str, ...]:
+        """What the parameters are called: the target's own, then sizes, then buffers."""
+        labels = [self.expressions.labels[buffer.name] for buffer in self.kernel.buffers]
+        return (*self.parameters, *map(size_name, self.kernel.sizes), *labels)
+
+    def declare_arrays(self, body: Iterable[Statement]) -> None:
+        """The arrays that statements need, each on a line of its own."""
+        for array, size, dtype in self._local_arrays(body):
+            self.line(f"{array} = {self.local_array.format(size, dtype.name)}")
+
+    def counted(self, extent: str, granule: int, top: bool) -> str:
+        """What a loop counts through; threads share the outermost ones."""
+        if not top or not self.kernel.split:
+            return f"range({extent})"
+        if granule == 1:
+            return f"range({extent} * part // parts, {extent} * (part + 1) // parts)"
+        return f"range(first_of({extent}, part, parts), first_of({extent}, part + 1, parts))"
 
     def _local_arrays(self, body: Iterable[Statement]) -> Iterator[tuple[str, int, DType]]:
         for statement in body:
@@ -268,9 +254,7 @@ class KernelPrinter(_Lines):
     def loop(self, loop: Loop, top: bool) -> None:
         terms = list(terms_of(loop))
         self.hoist(terms, {loop.axis.name, *_axes_inside(loop.body)})
-        counted = None
-        if top and self.kernel.split:
-            counted = self.dialect.split(size_expression(loop.axis.extent), loop.axis.granule)
+        counted = self.counted(size_expression(loop.axis.extent), loop.axis.granule, top)
         with self.loop_over(loop.axis, counted):
             self.statements(loop.body)
 
@@ -347,8 +331,7 @@ class KernelPrinter(_Lines):
         tiles = f"({extent} + {TILE - 1}) // {TILE}"
         if isinstance(fold.column.extent, int):
             tiles = str(-(-fold.column.extent // TILE))
-        counted = self.dialect.split(tiles, 1) if top and self.kernel.split else f"range({tiles})"
-        with self.block(f"for tile in {counted}:"):
+        with self.block(f"for tile in {self.counted(tiles, 1, top)}:"):
             self.line(f"width = min({TILE}, {extent} - tile * {TILE})")
             self.fill(fold.items, "s", "width")
 
@@ -394,8 +377,7 @@ class KernelPrinter(_Lines):
         batch = [c.batch] if c.batch.extent != 1 else []
         with ExitStack() as loops:
             for axis in (*batch, *c.rows, c.column):
-                shared = self.kernel.split and axis is c.shared
-                counted = self.dialect.split(size_expression(axis.extent), 1) if shared else None
+                counted = self.counted(size_expression(axis.extent), 1, axis is c.shared)
                 loops.enter_context(self.loop_over(axis, counted))
             self.line(f"{c.result} = {number_source(0, c.left.dtype)}")
             with ExitStack() as inner:

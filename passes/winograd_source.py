@@ -30,8 +30,7 @@ def write_winograd(p: KernelPrinter, w: Winograd) -> None:
     high, wide = w.tiles
     image = size_expression(w.image.extent)
     strips = str(high) if image == "1" else f"({image} * {high})"
-    counted = p.dialect.split(strips, 1) if p.kernel.split else f"range({strips})"
-    with p.block(f"for strip in {counted}:"):
+    with p.block(f"for strip in {p.counted(strips, 1, True)}:"):
         p.line(f"{w.image.name} = strip // {high}")
         p.line(f"first = strip % {high} * 2")
         p.line(f"top = {_start('first', w.row)}")

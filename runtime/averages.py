@@ -24,7 +24,7 @@ def averaged(model: Model) -> Iterator[None]:
             at=str(user_location()),
             way_out="compile it with gc.optimizers.Average(optimizer)",
         )
-    begun = int(model.cells["step"].array) > 0
+    begun = int(model.cells["step"].read()) > 0
     if begun:
         _swap(model)
     try:
@@ -36,6 +36,6 @@ def averaged(model: Model) -> Iterator[None]:
 
 def _swap(model: Model) -> None:
     for weight, average in model.averages.items():
-        before = model.cells[weight].array.copy()
-        model.cells[weight].set(model.cells[average].array)
+        before = model.cells[weight].read()
+        model.cells[weight].set(model.cells[average].read())
         model.cells[average].set(before)

@@ -15,6 +15,7 @@ import stat
 import tempfile
 import warnings
 from collections import Counter
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
@@ -27,7 +28,7 @@ import platformdirs
 from graphc.runtime.engine import host
 from graphc.runtime.objects import ObjectCode
 
-__all__ = ["FOLDER_VARIABLE", "KernelCache", "default_cache", "environment_key"]
+__all__ = ["FOLDER_VARIABLE", "KernelCache", "default_cache", "environment_key", "versions_key"]
 
 FOLDER_VARIABLE = "GRAPHC_CACHE_DIR"
 """The environment variable that names the folder of the cache; empty turns the cache off."""
@@ -49,11 +50,14 @@ _GENERATORS = (
 @cache
 def environment_key() -> str:
     """A hash of all that compiled code depends on besides its source: versions, processor, the generators' own text."""
-    digest = hashlib.sha256()
-    for package in ("numba", "llvmlite", "numpy"):
-        digest.update(f"{package} {version(package)}\n".encode())
-    digest.update("\n".join(host()).encode())
-    for module in _GENERATORS:
+    packages = (f"{package} {version(package)}" for package in ("numba", "llvmlite", "numpy"))
+    return versions_key((*packages, *host()), _GENERATORS)
+
+
+def versions_key(facts: Iterable[str], modules: Iterable[str]) -> str:
+    """A hash of facts and of the text of modules."""
+    digest = hashlib.sha256("\n".join(facts).encode())
+    for module in modules:
         spec = find_spec(module)
         if spec is not None and spec.origin is not None:
             digest.update(Path(spec.origin).read_bytes())
@@ -64,16 +68,18 @@ def environment_key() -> str:
 class KernelCache:
     """A folder of compiled kernels. limit: bytes above which the files that were unused longest are removed.
 
-    counts: what happened in this process, by "hit", "new", "other version or processor", "broken".
+    counts: what happened in this process, by "hit", "new", "other version or processor", "broken". environment: a hash
+    of what the code depends on besides its source.
     """
 
     folder: Path | None
     limit: int = _LIMIT
     counts: Counter[str] = field(default_factory=Counter)
+    environment: Callable[[], str] = environment_key
 
     def path(self, source_key: str) -> Path | None:
         """The file for a source."""
-        return self.folder / f"{source_key}-{environment_key()}.o" if self.folder is not None else None
+        return self.folder / f"{source_key}-{self.environment()}.o" if self.folder is not None else None
 
     def load(self, source_key: str) -> ObjectCode | None:
         """The compiled kernel of a source, if it is there and whole."""
@@ -126,7 +132,7 @@ class KernelCache:
 
     def is_current(self, path: Path) -> bool:
         """True if this process could load a file: same versions, same processor."""
-        return path.stem.endswith(f"-{environment_key()}")
+        return path.stem.endswith(f"-{self.environment()}")
 
     def shrink(self) -> int:
         """Remove the files that were unused longest until the cache is within its limit; returns how many."""

@@ -12,7 +12,6 @@ from graphc.graph import Graph
 from graphc.interpret import run_graph
 from graphc.node import Node, describe
 from graphc.ops.leaves import State
-from graphc.passes.build import optimisations
 from graphc.passes.mode import SetMode
 from graphc.passes.pipeline import Probe, run_pipeline
 from graphc.runtime.feeds import Feeder
@@ -28,7 +27,7 @@ def check_model(model: Model, feed: Mapping[str, object], relative: float, absol
     """The text of what was compared; VerificationError at the first difference."""
     graph = SetMode(training=True)(model.backward)
     arrays, sizes = Feeder(graph.inputs).prepare(feed)
-    before = {name: cell.array.copy() for name, cell in model.cells.items()}
+    before = {name: cell.read() for name, cell in model.cells.items()}
     states = {node: before[node.op.label] for node in graph.states if isinstance(node.op, State)}
     passed: list[str] = []
 
@@ -36,11 +35,11 @@ def check_model(model: Model, feed: Mapping[str, object], relative: float, absol
         passed.append(f"pass {name:<14} same values, {len(result.nodes)} nodes")
 
     probe = Probe(arrays, states, relative, absolute)
-    run_pipeline(graph, optimisations(True, model.winograd), probe=probe, watch=watch)
+    run_pipeline(graph, model.target.passes(training=True), probe=probe, watch=watch)
     expected, updates = run_graph(graph, arrays, states)
     executable = model.executable("train")
     outputs = executable.run(arrays, sizes)
-    after = {name: cell.array.copy() for name, cell in model.cells.items()}
+    after = {name: cell.read() for name, cell in model.cells.items()}
     for name, value in before.items():
         model.cells[name].set(value)
     for name, value in outputs.items():

@@ -43,7 +43,7 @@ def write_checkpoint(path: str | os.PathLike[str], cells: Mapping[str, Cell], po
     """Write states by name and the position; the file appears as a whole or not at all."""
     from safetensors.numpy import save
 
-    states = {name: cell.array for name, cell in cells.items()}
+    states = {name: cell.read() for name, cell in cells.items()}
     place = json.dumps(asdict(position))
     checksum = _checksum(states, place)
     content = save(states, {"format": _FORMAT, "version": str(_VERSION), "position": place, "checksum": checksum})

@@ -150,7 +150,7 @@ class _Estimator(BaseEstimator):
         state = dict(super().__getstate__())
         model: Model | None = state.pop("model_", None)
         if model is not None:
-            cells = {name: cell.array.copy() for name, cell in model.cells.items()}
+            cells = {name: cell.read() for name, cell in model.cells.items()}
             state["_trained"] = (cells, model.position)
         return state
 

@@ -54,4 +54,4 @@ def evaluate(values: Tensor | Sequence[Tensor], feed: Mapping[str, object] | Non
 def _value(node: Node, named: Node) -> Array:
     cell = cell_of(node)
     cell.initialize(0, str(getattr(named.op, "label", "")))
-    return cell.array.copy()
+    return cell.read()

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import ctypes
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
 from graphc.dims import evaluate
-from graphc.errors import CompilationError, FeedError
-from graphc.frontend.state import Cell, aligned_empty
+from graphc.errors import CompilationError
+from graphc.frontend.state import Cell, aligned_empty, keeping
 from graphc.node import Node, describe
-from graphc.ops.indexing import CheckRange
 from graphc.ops.leaves import Constant
 from graphc.passes.build import Program
 from graphc.passes.lane_terms import VectorUnit
 from graphc.passes.loops import Kernel
 from graphc.passes.lower_groups import STATUS
 from graphc.passes.signature import signature
-from graphc.passes.source import CPU, Source, print_kernel
+from graphc.passes.source import Source, print_kernel
 from graphc.passes.storage import Storage
 from graphc.passes.threads import Command, plan_commands
 from graphc.passes.tile import tiles_apply
@@ -34,6 +33,7 @@ from graphc.runtime.drive import MOST_ARGUMENTS
 from graphc.runtime.engine import Engine, host
 from graphc.runtime.executor import executor_for, thread_count
 from graphc.runtime.feeds import Feeder
+from graphc.runtime.ranges import range_error
 from graphc.runtime.table import Places, TableWriter
 from graphc.scalar import Array
 
@@ -67,7 +67,7 @@ def source_for(kernel: Kernel, features: str) -> Source:
         return print_winograd(kernel, unit)
     if vectors_apply(kernel):
         return print_vector(kernel, unit)
-    return print_kernel(kernel, CPU)
+    return print_kernel(kernel)
 
 
 def _check_arguments(program: Program) -> None:
@@ -133,13 +133,20 @@ class Executable:
         outputs = self._connect(binding, inputs)
         status = self._executor.run(binding.address, len(binding.table))
         if status:
-            self._report(status, inputs)
+            raise range_error(self.program.checks[status - 1], inputs)
         for name, number in binding.numbers.items():
             outputs[name] = number.copy()
         return outputs
 
+    def _take_states(self) -> None:
+        """Bring states here whose newest values are elsewhere; copies of them are out of date from now on."""
+        for cell in self.cells.values():
+            _ = cell.array
+
     def _connect(self, binding: _Binding, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Write the addresses of inputs and of new output arrays into the table; the arrays by name."""
+        if Cell.ever_lent:
+            self._take_states()
         table = binding.table.data  # numpy's own indexing would take ten times as long
         for label, places in binding.inputs:
             places.fill(binding.table, table, _address_of(inputs[label]))
@@ -179,15 +186,9 @@ class Executable:
             done = stop
         return np.array(numbers + table[done:], np.int64)
 
-    @contextmanager
-    def keeping_states(self) -> Iterator[None]:
+    def keeping_states(self) -> AbstractContextManager[None]:
         """What runs inside may change the states; they are put back afterwards."""
-        kept = {node: cell.array.copy() for node, cell in self.cells.items()}
-        try:
-            yield
-        finally:
-            for node, value in kept.items():
-                self.cells[node].set(value)
+        return keeping(self.cells.values())
 
     def run_table(self, table: Array) -> None:
         """Run a table of commands as it is."""
@@ -251,23 +252,3 @@ class Executable:
         if storage.kind == "constant":
             return int(self._constants[storage].ctypes.data)
         return self._executor.status_address if storage.kind == "status" else None
-
-    def _report(self, code: int, inputs: Mapping[str, Array]) -> None:
-        """Raise the error of a failed range check."""
-        node = self.program.checks[code - 1]
-        assert isinstance(node.op, CheckRange)
-        source = node.inputs[0]
-        facts = [("declared", describe(source)), ("checked", str(node.origin.location))]
-        label = str(getattr(source.op, "label", ""))
-        if label in inputs:
-            try:
-                node.op.reference(inputs[label])
-            except FeedError as error:
-                raise FeedError(
-                    f"input {label!r}: {error.what}", facts=facts, expected=error.expected, got=error.got
-                ) from None
-        raise FeedError(
-            "a computed integer is out of range; states may have been updated",
-            facts=facts,
-            expected=f"{node.op.low} <= value < {node.op.high}",
-        )

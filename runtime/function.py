@@ -13,14 +13,13 @@ from graphc.node import Node
 from graphc.ops.leaves import Input
 from graphc.ops.sampling import Random
 from graphc.origin import user_location
-from graphc.passes.build import Program, build_program, optimisations
-from graphc.passes.fuse import Fuse
+from graphc.passes.build import Program
 from graphc.passes.naming import NameUniquely
 from graphc.passes.pipeline import run_pipeline
 from graphc.runtime.declared import named_nodes
-from graphc.runtime.executable import Executable
 from graphc.runtime.feeds import Feeder
 from graphc.runtime.report import program_source
+from graphc.runtime.target import Target
 
 __all__ = ["Function", "bind_cells", "function"]
 
@@ -56,6 +55,8 @@ class Function:
         threads: int | None = None,
         fuse: bool = True,
         winograd: bool = True,
+        target: str | None = None,
+        precision: str = "float32",
         name: str = "function",
     ) -> None:
         self._kind = "one" if isinstance(outputs, Tensor) else "dict" if isinstance(outputs, Mapping) else "list"
@@ -74,18 +75,23 @@ class Function:
         seed_cell.set(seed)
         step.set(0)
         graph, self._cells = bind_cells(declared, {SEED: seed_cell, STEP: step}, seed)
-        self.graph = run_pipeline(graph, optimisations(training, winograd))
-        program = build_program(self.graph, Fuse(enabled=fuse))
-        self._executable = Executable(program, self._cells, threads)
+        self.target = Target.of(target, threads, fuse, winograd, precision)
+        self._bound, self._training = graph, training
+        self.graph = run_pipeline(graph, self.target.passes(training))
+        self._executable = self.target.executable(self.graph, self._cells)
 
     @property
     def program(self) -> Program:
         """The kernel calls and the memory plan."""
         return self._executable.program
 
-    def source(self, target: str = "cpu") -> str:
-        """The generated program as Python source. target: "cpu", or "cuda" as numba-cuda would compile it."""
-        return program_source(self.program, self.graph.name, target)
+    def source(self, target: str | None = None) -> str:
+        """The generated program as Python source. target: "cpu" or "cuda"; by default the function's own."""
+        chosen = self.target.other(target)
+        if chosen == self.target:
+            return program_source(self.program, self.graph.name, chosen)
+        graph = run_pipeline(self._bound, chosen.passes(self._training))
+        return program_source(chosen.program(graph), graph.name, chosen)
 
     def __call__(self, *args: object, **named: object) -> object:
         """Compute the outputs; FeedError for arrays that do not fit."""
@@ -141,6 +147,8 @@ def function(
     threads: int | None = None,
     fuse: bool = True,
     winograd: bool = True,
+    target: str | None = None,
+    precision: str = "float32",
     name: str = "function",
 ) -> Function:
     """Compile a graph into a function of arrays.
@@ -149,7 +157,8 @@ def function(
     updates: pairs (state, new value) applied at each call. training: which side of dropout and the like. seed: of
     random numbers and initial values; every call draws new numbers. threads: default $GRAPHC_NUM_THREADS or all
     processors. fuse: False gives every value a kernel of its own, with the same bits. winograd: False computes
-    convolutions of 3 x 3 in float32 as the sums they are declared to be, not with fewer multiplications.
+    convolutions of 3 x 3 in float32 as the sums they are declared to be, not with fewer multiplications. target,
+    precision: as in ``gc.compile``.
 
     >>> import graphc as gc
     >>> x = gc.input("x", shape=("n",))
@@ -166,5 +175,7 @@ def function(
         threads=threads,
         fuse=fuse,
         winograd=winograd,
+        target=target,
+        precision=precision,
         name=name,
     )

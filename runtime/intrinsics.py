@@ -1,7 +1,7 @@
 """The scalar operations that generated source calls and numba has no vectorising form of, as LLVM intrinsics.
 
-This module and ``graphc.runtime.compiler`` are the only ones that import numba; they are loaded when a kernel is
-compiled.
+This module, ``graphc.runtime.compiler`` and ``graphc.runtime.cuda.toolkit`` are the only ones that import numba; they
+are loaded when a kernel is compiled.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from llvmlite import ir
 from numba import types as typed_types
 from numba.extending import intrinsic
 
-__all__ = ["INTRINSICS"]
+__all__ = ["INTRINSICS", "define", "types"]
 
 types: Any = typed_types  # its annotations cover only part of what it takes
 Build = Callable[[Any, Any], Any]
 
 
-def _define(signature: Callable[..., Any], build: Build) -> Any:
+def define(signature: Callable[..., Any], build: Build) -> Any:
     """An intrinsic: ``signature`` gives the numba signature of argument types, ``build`` emits IR from a builder."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
@@ -137,28 +137,28 @@ def _local_array() -> Any:
 _SAME_TYPE = (lambda x: x(x), lambda x, y: x(x, x), lambda x, y, z: x(x, x, x))
 
 INTRINSICS: dict[str, Any] = {
-    "sqrt": _define(_SAME_TYPE[0], _llvm("llvm.sqrt")),
-    "floor": _define(_SAME_TYPE[0], _llvm("llvm.floor")),
-    "round_even": _define(_SAME_TYPE[0], _llvm("llvm.roundeven")),
-    "copysign": _define(_SAME_TYPE[1], _llvm("llvm.copysign")),
-    "maximum": _define(_SAME_TYPE[1], _extreme("llvm.maximum", "llvm.smax")),
-    "minimum": _define(_SAME_TYPE[1], _extreme("llvm.minimum", "llvm.smin")),
-    "fma": _define(_SAME_TYPE[2], _fma),
-    "select": _define(lambda c, x, y: x(types.boolean, x, x), lambda builder, args: builder.select(*args)),
-    "floor_divide": _define(_SAME_TYPE[1], _divide(quotient=True)),
-    "remainder": _define(_SAME_TYPE[1], _divide(quotient=False)),
-    "ldexp": _define(lambda x, n: x(x, types.int32), _ldexp),
-    "libm_sin": _define(_SAME_TYPE[0], _libm("sin")),
-    "libm_cos": _define(_SAME_TYPE[0], _libm("cos")),
-    "libm_erf": _define(_SAME_TYPE[0], _libm("erf")),
-    "libm_pow": _define(_SAME_TYPE[1], _libm("pow")),
-    "saturate_int32": _define(lambda x: types.int32(x), _saturate(32)),
-    "saturate_int64": _define(lambda x: types.int64(x), _saturate(64)),
-    "int32_bits": _define(lambda x: types.int32(x), _bitcast(ir.IntType(32))),
-    "int64_bits": _define(lambda x: types.int64(x), _bitcast(ir.IntType(64))),
-    "uint64_bits": _define(lambda x: types.uint64(x), _bitcast(ir.IntType(64))),
-    "float32_bits": _define(lambda x: types.float32(x), _bitcast(ir.FloatType())),
-    "float64_bits": _define(lambda x: types.float64(x), _bitcast(ir.DoubleType())),
+    "sqrt": define(_SAME_TYPE[0], _llvm("llvm.sqrt")),
+    "floor": define(_SAME_TYPE[0], _llvm("llvm.floor")),
+    "round_even": define(_SAME_TYPE[0], _llvm("llvm.roundeven")),
+    "copysign": define(_SAME_TYPE[1], _llvm("llvm.copysign")),
+    "maximum": define(_SAME_TYPE[1], _extreme("llvm.maximum", "llvm.smax")),
+    "minimum": define(_SAME_TYPE[1], _extreme("llvm.minimum", "llvm.smin")),
+    "fma": define(_SAME_TYPE[2], _fma),
+    "select": define(lambda c, x, y: x(types.boolean, x, x), lambda builder, args: builder.select(*args)),
+    "floor_divide": define(_SAME_TYPE[1], _divide(quotient=True)),
+    "remainder": define(_SAME_TYPE[1], _divide(quotient=False)),
+    "ldexp": define(lambda x, n: x(x, types.int32), _ldexp),
+    "libm_sin": define(_SAME_TYPE[0], _libm("sin")),
+    "libm_cos": define(_SAME_TYPE[0], _libm("cos")),
+    "libm_erf": define(_SAME_TYPE[0], _libm("erf")),
+    "libm_pow": define(_SAME_TYPE[1], _libm("pow")),
+    "saturate_int32": define(lambda x: types.int32(x), _saturate(32)),
+    "saturate_int64": define(lambda x: types.int64(x), _saturate(64)),
+    "int32_bits": define(lambda x: types.int32(x), _bitcast(ir.IntType(32))),
+    "int64_bits": define(lambda x: types.int64(x), _bitcast(ir.IntType(64))),
+    "uint64_bits": define(lambda x: types.uint64(x), _bitcast(ir.IntType(64))),
+    "float32_bits": define(lambda x: types.float32(x), _bitcast(ir.FloatType())),
+    "float64_bits": define(lambda x: types.float64(x), _bitcast(ir.DoubleType())),
     "local_array": _local_array(),
 }
 """What generated source may call, by name."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, closing
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,8 +20,6 @@ from graphc.graph import Graph
 from graphc.node import Node, describe
 from graphc.ops.leaves import State
 from graphc.origin import user_location
-from graphc.passes.build import build_program, optimisations
-from graphc.passes.fuse import Fuse
 from graphc.passes.naming import NameUniquely
 from graphc.passes.pipeline import run_pipeline
 from graphc.passes.stabilise import Stabilise
@@ -37,10 +36,14 @@ from graphc.runtime.executable import Executable
 from graphc.runtime.history import History
 from graphc.runtime.objective import Objective, as_objectives, watched_losses
 from graphc.runtime.report import program_source, report_of
+from graphc.runtime.target import Target
 from graphc.runtime.timeline import write_trace
 from graphc.runtime.training import evaluate_on, fit
 from graphc.runtime.watching import Watching
 from graphc.scalar import Array
+
+if TYPE_CHECKING:
+    from graphc.runtime.cuda.executable import CudaExecutable
 
 __all__ = ["Model", "compile"]
 
@@ -64,13 +67,15 @@ class Model:
         threads: int | None = None,
         fuse: bool = True,
         winograd: bool = True,
+        target: str | None = None,
+        precision: str = "float32",
         dump: str | os.PathLike[str] | None = None,
         name: str = "model",
     ) -> None:
         self.objectives = as_objectives(loss, optimizer, parameters)
-        self.name, self.threads = name, threads
+        self.name, self.target = name, Target.of(target, threads, fuse, winograd, precision)
         self.position = Position()
-        self._fuse, self.winograd, self._dump = Fuse(enabled=fuse), winograd, dump
+        self._dump = dump
         self.watching = Watching.of(metrics or {})
         losses, asked = watched_losses(self.objectives), dict(outputs or {})
         counted = {key: value.counts if isinstance(value, Metric) else value for key, value in (metrics or {}).items()}
@@ -85,7 +90,7 @@ class Model:
         _check_outputs(asked)
         self._watched, self._asked = list(watched), list(asked)
         self.declared = self._name_states(declared, seed)
-        self._programs: dict[str, Executable] = {}
+        self._programs: dict[str, Executable | CudaExecutable] = {}
         self.backward, self.stabilised = self._differentiate()
 
     # Building.
@@ -125,7 +130,7 @@ class Model:
             label = _label(replaced[node])
             if label not in self.cells:
                 self.cells[label] = cell_of(node)
-                self.cells[label].initialize(int(self.cells["seed"].array), label)
+                self.cells[label].initialize(int(self.cells["seed"].read()), label)
         self.averages = {
             _label(replaced[node]): _label(replaced[average])
             for objective in self.objectives
@@ -139,18 +144,19 @@ class Model:
         """The optimizer; of several objectives, that of the first."""
         return self.objectives[0].optimizer
 
-    def executable(self, mode: str = "train") -> Executable:
+    def executable(self, mode: str = "train") -> Executable | CudaExecutable:
         """The compiled program of a mode: "train" (loss, metrics, updates), "evaluate", or "predict" (the outputs)."""
         if mode not in self._programs:
             graph = self.graph(mode)
             cells = {node: self.cells[_label(node)] for node in graph.states}
-            self._programs[mode] = Executable(build_program(graph, self._fuse), cells, self.threads)
+            self._programs[mode] = self.target.executable(graph, cells)
         return self._programs[mode]
 
-    def graph(self, mode: str = "train") -> Graph:
-        """The optimised graph of a mode."""
+    def graph(self, mode: str = "train", target: Target | None = None) -> Graph:
+        """The optimised graph of a mode, for the model's target or another."""
+        target = target if target is not None else self.target
         if mode == "train":
-            return run_pipeline(self.backward, optimisations(True, self.winograd), dump=self._dump)
+            return run_pipeline(self.backward, target.passes(training=True), dump=self._dump)
         if mode not in ("evaluate", "predict"):
             raise DeclarationError(f"there is no mode {mode!r}", expected="train, evaluate or predict")
         names = self._watched if mode == "evaluate" else self._asked
@@ -161,7 +167,7 @@ class Model:
                 way_out='give gc.compile outputs={"logits": logits}',
             )
         part = Graph(tuple((key, self.declared.output(key)) for key in names), (), f"{self.name}_{mode}")
-        return run_pipeline(part, optimisations(False, self.winograd), dump=self._dump)
+        return run_pipeline(part, target.passes(training=False), dump=self._dump)
 
     # Using.
     def step(self, feed: Mapping[str, object], check_finite: bool = False) -> dict[str, float]:
@@ -274,12 +280,15 @@ class Model:
         """
         write_trace(self, feed, path)
 
-    def source(self, mode: str = "train", target: str = "cpu") -> str:
+    def source(self, mode: str = "train", target: str | None = None) -> str:
         """The generated program of a mode as Python source: each kernel with what it computes and for which line.
 
-        target: "cpu", or "cuda" for the same kernels as numba-cuda would compile them.
+        target: "cpu" or "cuda"; by default the model's own. No GPU is needed.
         """
-        return program_source(self.executable(mode).program, f"{self.name}, {mode}", target)
+        chosen = self.target.other(target)
+        known = self._programs.get(mode) if chosen == self.target else None
+        program = known.program if known is not None else chosen.program(self.graph(mode, chosen))
+        return program_source(program, f"{self.name}, {mode}", chosen)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write all states and the position to a safetensors file, as a whole or not at all."""
@@ -349,6 +358,8 @@ def compile(
     threads: int | None = None,
     fuse: bool = True,
     winograd: bool = True,
+    target: str | None = None,
+    precision: str = "float32",
     dump: str | os.PathLike[str] | None = None,
     name: str = "model",
 ) -> Model:
@@ -361,8 +372,10 @@ def compile(
     loss depends on. Models that share parameters share their values. seed: of initial values, random numbers and the
     order of samples. threads: default $GRAPHC_NUM_THREADS or all processors; the bits do not depend on it. fuse: False
     gives every value a kernel of its own, with the same bits. winograd: False computes convolutions of 3 x 3 in float32
-    as the sums they are declared to be, not with fewer multiplications (docs/numerics.md). dump: a folder for the
-    graph's text after each pass (default $GRAPHC_DUMP). name: titles pictures and dumps.
+    as the sums they are declared to be, not with fewer multiplications (docs/numerics.md). target: "cpu", or "cuda" for
+    the first NVIDIA GPU (docs/cuda.md); default $GRAPHC_TARGET or "cpu". precision: of products on a GPU, "float32",
+    "exact" for the bits of the CPU, "tf32" or "bfloat16" for faster products of rounded operands. dump: a folder for
+    the graph's text after each pass (default $GRAPHC_DUMP). name: titles pictures and dumps.
 
     >>> import graphc as gc
     >>> x, y = gc.input("x", shape=("batch", 2)), gc.input("y", shape=("batch", 1))
@@ -382,6 +395,8 @@ def compile(
         threads=threads,
         fuse=fuse,
         winograd=winograd,
+        target=target,
+        precision=precision,
         dump=dump,
         name=name,
     )

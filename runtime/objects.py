@@ -8,19 +8,23 @@ from dataclasses import dataclass
 
 __all__ = ["ObjectCode"]
 
-_MAGIC = b"graphc object 1\n"
+_MAGIC = b"graphc object 2\n"
 
 
 @dataclass(frozen=True)
 class ObjectCode:
-    """Machine code of one function in the system's object format, and the symbol it is called by."""
+    """Machine code of one function in the system's object format or a GPU's, and the symbol it is called by.
+
+    numbers: what else its compiler told of it, by name.
+    """
 
     symbol: str
     data: bytes
+    numbers: tuple[tuple[str, int], ...] = ()
 
     def to_bytes(self, kernel: str) -> bytes:
         """The content of a cache file: a magic line, a line of JSON, the code."""
-        header = {"symbol": self.symbol, "kernel": kernel, "sha256": hashlib.sha256(self.data).hexdigest()}
+        header = {"symbol": self.symbol, "kernel": kernel, "numbers": self.numbers, "sha256": self._digest()}
         return _MAGIC + json.dumps(header).encode() + b"\n" + self.data
 
     @staticmethod
@@ -31,7 +35,11 @@ class ObjectCode:
         line, _, data = content[len(_MAGIC) :].partition(b"\n")
         try:
             header = json.loads(line)
-            symbol, digest = str(header["symbol"]), header["sha256"]
+            numbers = tuple((str(name), int(number)) for name, number in header["numbers"])
+            code, digest = ObjectCode(str(header["symbol"]), data, numbers), header["sha256"]
         except (ValueError, KeyError, TypeError):
             return None
-        return ObjectCode(symbol, data) if hashlib.sha256(data).hexdigest() == digest else None
+        return code if code._digest() == digest else None
+
+    def _digest(self) -> str:
+        return hashlib.sha256(json.dumps([self.symbol, self.numbers]).encode() + self.data).hexdigest()

@@ -140,7 +140,7 @@ def _examples(graph: Graph, loss: Tensor, feed: Mapping[str, object]) -> tuple[d
     for node in graph.states:
         if isinstance(node.op, State):
             cell_of(node).initialize(0, node.op.label)
-            known[node] = np.zeros((), np.int64) if node in (SEED, STEP) else cell_of(node).array
+            known[node] = np.zeros((), np.int64) if node in (SEED, STEP) else cell_of(node).read()
     found: dict[Node, Node] = {}
     if not loss.shape and loss.dtype.is_float:
         floats = [node for node in graph.nodes if node.type.dtype.is_float]

@@ -11,17 +11,17 @@ import numpy as np
 
 from graphc.dims import Dim, Size, evaluate
 from graphc.dtypes import FLOAT32, DType
-from graphc.errors import DeclarationError
 from graphc.frontend.state import SEED, STEP
 from graphc.graph import Graph
 from graphc.node import Node
 from graphc.ops.leaves import Input, State
 from graphc.passes.build import Program
 from graphc.passes.lower import KernelCall
-from graphc.passes.source import CPU, CUDA, print_function, print_kernel
+from graphc.passes.source import print_function, print_kernel
 from graphc.passes.spaces import cone
 from graphc.runtime.executable import Executable
 from graphc.runtime.peaks import Peaks, peaks_of
+from graphc.runtime.target import Target
 from graphc.scalar import Array
 from graphc.text.printer import number_nodes, print_line
 
@@ -31,10 +31,6 @@ if TYPE_CHECKING:
 __all__ = ["bytes_of", "contents_of", "flops_of", "profile", "program_source", "report_of"]
 
 _REPEATS = 30
-_TARGETS = {
-    "cpu": (CPU, "printed as numba compiles them for the CPU"),
-    "cuda": (CUDA, "printed as numba-cuda would compile them"),
-}
 
 
 def report_of(model: Model, feed: Mapping[str, object] | None, batch: int, timed: bool) -> str:
@@ -47,7 +43,7 @@ def report_of(model: Model, feed: Mapping[str, object] | None, batch: int, timed
     given = ", ".join(f"{name} = {number}" for name, number in sizes.items())
     plan = program.plan
     trained = sum(int(np.prod(parameter.value.shape)) for parameter in model.parameters)
-    state_bytes = sum(cell.array.nbytes for cell in model.cells.values())
+    state_bytes = sum(cell.nbytes for cell in model.cells.values())
     kernels = len({print_kernel(call.kernel).code for call in program.calls})
     lines = [
         f"{model.name}: one training step, {given}, {executable.threads} threads",
@@ -134,25 +130,24 @@ def profile(executable: Executable, inputs: Mapping[str, Array], sizes: Mapping[
     return best
 
 
-def program_source(program: Program, title: str, target: str = "cpu") -> str:
+def program_source(program: Program, title: str, target: Target) -> str:
     """All kernels of a program as Python source, each headed by what it computes and the user's lines."""
-    if target not in _TARGETS:
-        raise DeclarationError(f"there is no target {target!r}", expected=", ".join(_TARGETS), got=target)
-    dialect, how = _TARGETS[target]
-    parts = [f"# {title}: {len(program.calls)} kernel calls, {how}"]
+    how = "as numba compiles them for the CPU" if target.name == "cpu" else "as numba-cuda compiles them"
+    parts = [f"# {title}: {len(program.calls)} kernel calls, printed {how}"]
     functions: dict[tuple[str, DType], None] = {}
     known: dict[str, int] = {}
     for number, (call, contents) in enumerate(zip(program.calls, contents_of(program), strict=True), 1):
-        source = print_kernel(call.kernel, dialect)
-        for function in source.functions:
-            functions.setdefault(function)
+        sources = target.sources(call)
+        for source in sources:
+            functions |= dict.fromkeys(source.functions)
         header = [f"# call {number}: {', '.join(map(str, call.arguments))}"]
-        if source.code in known:
-            parts.append("\n".join([*header, f"# the same kernel as call {known[source.code]}"]))
+        code = "\n\n".join(source.code.rstrip() for source in sources)
+        if code in known:
+            parts.append("\n".join([*header, f"# the same kernel as call {known[code]}"]))
             continue
-        known[source.code] = number
+        known[code] = number
         header += [f"#   {text}{f'    {line}' if line else ''}" for text, line in contents]
-        parts.append("\n".join([*header, source.code.rstrip()]))
+        parts.append("\n".join([*header, code]))
     return "\n\n\n".join([parts[0], *_functions(list(functions)), *parts[1:]]) + "\n"
 
 

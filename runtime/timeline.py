@@ -18,6 +18,7 @@ import numpy as np
 
 from graphc.dtypes import INT64
 from graphc.errors import DeclarationError
+from graphc.origin import user_location
 from graphc.passes.llvm import Assembly
 from graphc.passes.source import Source
 from graphc.runtime.compilation import compile_sources
@@ -37,6 +38,13 @@ _TRIES = 10
 def write_trace(model: Model, feed: Mapping[str, object], path: str | os.PathLike[str]) -> None:
     """Write what ``Model.trace`` promises."""
     executable = model.executable("train")
+    if not isinstance(executable, Executable):
+        raise DeclarationError(
+            "only steps on the CPU can be traced",
+            at=str(user_location()),
+            got=f"a model for {model.target.name!r}",
+            way_out="model.report() times each kernel by itself",
+        )
     arrays, sizes = executable.feeder.prepare(feed)
     given = ", ".join(f"{name} = {number}" for name, number in sizes.items())
     events = [_title("process_name", 0, f"{model.name}: one training step, {given}")]

@@ -138,7 +138,7 @@ class _Loop:
     def batches(self, total: int | None, bar: Any) -> bool:
         """The steps of the rest of the epoch; False if the training is to end before its last."""
         model, position = self.model, self.model.position
-        which = Epoch(self.batch_size, int(model.cells["seed"].array), position.epoch, self.shuffle)
+        which = Epoch(self.batch_size, int(model.cells["seed"].read()), position.epoch, self.shuffle)
         with closing(self.data.epoch(which, position.batch)) as batches:
             for batch in batches:
                 found = self.step(batch)
@@ -173,11 +173,11 @@ class _Loop:
 
     def _states_stayed_finite(self, before: Mapping[str, Array]) -> bool:
         """False if the step spoilt a state: a gradient may be NaN where the loss is a number."""
-        spoilt = (name for name, cell in self.model.cells.items() if not np.isfinite(cell.array).all())
+        spoilt = (name for name, cell in self.model.cells.items() if not np.isfinite(cell.read()).all())
         return not any(np.isfinite(before[name]).all() for name in spoilt)
 
     def _copy_states(self) -> dict[str, Array]:
-        return {name: cell.array.copy() for name, cell in self.model.cells.items()}
+        return {name: cell.read() for name, cell in self.model.cells.items()}
 
     def _non_finite(self, batch: Mapping[str, Array], before: Mapping[str, Array]) -> NonFiniteError:
         """The error for a loss or state that is not finite; states go back to what they were before the step."""

@@ -67,7 +67,7 @@ class EarlyStopping(Callback):
         if self.monitor.better(value, self.best, self.min_delta):
             self.best, self.best_epoch, self._waited = value, epoch, 0
             if self.restore_best:
-                self._kept = {name: cell.array.copy() for name, cell in model.learned.items()}
+                self._kept = {name: cell.read() for name, cell in model.learned.items()}
             return
         self._waited += 1
         if self._waited >= self.patience:

@@ -74,7 +74,7 @@ class TensorBoard(Callback):
                 self._writer.add_scalar(f"{group}/{kind}", value, epoch)
         if self.histograms and epoch % self.histograms == 0:
             for name, cell in model.learned.items():
-                self._writer.add_histogram(name, cell.array, epoch)
+                self._writer.add_histogram(name, cell.read(), epoch)
         self._writer.flush()
 
     def on_train_end(self, model: Model) -> None:

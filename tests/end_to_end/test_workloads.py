@@ -10,6 +10,7 @@ import pytest
 
 import graphc as gc
 from graphc.passes.threads import plan_commands
+from graphc.runtime.cuda.executable import CudaExecutable
 from graphc.runtime.executable import Executable
 from graphc.scalar import Array
 from tests.end_to_end.workloads import WORKLOADS, Feed, Workload
@@ -22,7 +23,7 @@ def model_of(name: str, fuse: bool = True) -> gc.Model:
     return WORKLOADS[name].compiled(1, fuse)
 
 
-def trained(executable: Executable, feeds: Sequence[Feed]) -> dict[str, Array]:
+def trained(executable: Executable | CudaExecutable, feeds: Sequence[Feed]) -> dict[str, Array]:
     """The loss and all states after a step on each batch; afterwards the states are as before."""
     found: dict[str, Array] = {}
     with executable.keeping_states():
@@ -39,7 +40,7 @@ def different(left: dict[str, Array], right: dict[str, Array]) -> list[str]:
     return [name for name, value in left.items() if not same_bits(value, right[name])]
 
 
-def shared_kernels(executable: Executable, workload: Workload, threads: int) -> int:
+def shared_kernels(executable: Executable | CudaExecutable, workload: Workload, threads: int) -> int:
     """How many kernels of a training step the threads share."""
     program = executable.program
     commands = plan_commands(program.calls, program.plan, {"batch": workload.batch}, threads)

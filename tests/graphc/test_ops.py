@@ -13,8 +13,8 @@ from graphc.op import OPS, Elementwise, Refusal, Sample
 from graphc.ops.leaves import Input
 from graphc.passes.autodiff import grad
 from graphc.passes.build import build_program, optimisations
+from graphc.passes.cuda import cuda_kernel
 from graphc.passes.pipeline import run_pipeline
-from graphc.passes.source import CUDA, print_kernel
 from graphc.scalar import Array, NumpyScalars
 from graphc.text import parse, print_graph
 from tests.harness import (
@@ -185,7 +185,7 @@ def test_cuda_source_is_python_and_free_of_bare_floats(sample: Sample) -> None:
     _, result = declare(sample)
     program = build_program(run_pipeline(graph_of(y=result), optimisations(training=True)))
     for call in program.calls:
-        source = print_kernel(call.kernel, CUDA)
+        source = cuda_kernel(call).source
         compile(source.code, call.kernel.name, "exec")
         assert "local_array(" not in source.code
 

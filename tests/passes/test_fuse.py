@@ -7,6 +7,7 @@ import pytest
 
 import graphc as gc
 from graphc import optimizers
+from graphc.errors import FeedError
 from graphc.passes.fuse import Fuse, Fusion
 from graphc.passes.lower import KernelCall
 from tests.harness import same_bits
@@ -247,3 +248,12 @@ def test_positions_whose_axes_are_merged_lie_in_memory() -> None:
     merged = gc.iota((3, *line.shape), 0).reshape(-1) + gc.concatenate([line] * 3)
     found = gc.function([line], merged)(np.array([10, 20]))
     np.testing.assert_array_equal(np.asarray(found), [10, 20, 11, 21, 12, 22])
+
+
+def test_a_reduction_that_is_checked_is_stored_for_the_check_to_read() -> None:
+    index = gc.input("index", shape=("n", 3), dtype="int64")
+    for total in (index.sum(axis=1), index.sum(axis=1) + 1, gc.cumsum(index)[:, 0]):
+        function = gc.function([index], gc.check_range(total, 0, 9) * 2)
+        assert np.asarray(function([[1, 2, 3]])).tolist() == [2 * int(gc.evaluate(total, {"index": [[1, 2, 3]]})[0])]
+        with pytest.raises(FeedError, match="a computed integer is out of range"):
+            function([[9, 9, 9]])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -161,7 +162,7 @@ def states_of(model: gc.Model) -> dict[str, Array]:
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_label_out_of_range_stops_the_step_before_states_change(threads: int) -> None:
     model = digits_model()
-    model.threads = threads
+    model.target = replace(model.target, threads=threads)
     data = digits_data(64)
     before = states_of(model)
     data["label"][[5, 9]] = 10, -1

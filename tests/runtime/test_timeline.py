@@ -14,6 +14,7 @@ import pytest
 import graphc as gc
 from graphc import layers, losses, optimizers
 from graphc.errors import DeclarationError, FeedError
+from graphc.runtime.executable import Executable
 from graphc.runtime.timeline import timeline
 from tests.harness import same_bits
 from tests.runtime.networks import digits_data, digits_model
@@ -74,6 +75,7 @@ def test_the_process_and_its_threads_have_names(tmp_path: Path) -> None:
 def test_threads_have_a_part_in_the_calls_that_they_share() -> None:
     for threads in (1, 3):
         executable = wide_model(threads).executable()
+        assert isinstance(executable, Executable)
         arrays, sizes = executable.feeder.prepare(wide_feed())
         times = timeline(executable, arrays, sizes)
         assert times.shape == (threads, len(executable.program.calls), 2)

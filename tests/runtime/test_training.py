@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -111,7 +112,7 @@ def test_each_epoch_has_an_order_of_its_own() -> None:
 @pytest.mark.parametrize("threads", [1, 3, 5])
 def test_the_bits_do_not_depend_on_the_number_of_threads(threads: int) -> None:
     model, other = digits_model(hidden=64), digits_model(hidden=64)
-    model.threads, other.threads = 2, threads
+    model.target, other.target = (replace(model.target, threads=number) for number in (2, threads))
     model.fit(DATA, batch_size=64)
     other.fit(DATA, batch_size=64)
     assert same_states(model, other)

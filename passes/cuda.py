@@ -1,0 +1,123 @@
+"""Printing kernels for a GPU: Python source that numba-cuda compiles, in the order of operations of the CPU's kernels.
+
+How the threads of a grid share a kernel depends on what is in its loops:
+
+    stores           a thread computes one element, or four that lie a block apart
+    adding stores    a thread owns a place of the result and adds to it in order
+    fold             16 threads reduce a row, each a lane; a long row is shared by the 16 groups of a block, each with
+                     blocks of 4096 elements, whose lanes are added in order
+    column fold      the threads of a block compute many rows of some columns at once, and one for each column adds them
+                     up in order; short columns, and very many, are reduced by a thread each
+    search           a thread searches a row
+    contraction      a block computes a tile of the result (``graphc.passes.cuda_product``)
+
+Reductions keep the order that ``graphc.passes.loops`` defines, so the results are those of the CPU to the bit, unless
+products are asked for that are not exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from graphc.dims import evaluate, symbols_of
+from graphc.passes.cuda_grid import CudaKernel
+from graphc.passes.cuda_maps import write_each, write_map, write_scatter, write_strips
+from graphc.passes.cuda_printer import CudaPrinter, Form
+from graphc.passes.cuda_product import count_parts, scratch_extents, write_product, write_sum
+from graphc.passes.cuda_reductions import write_columns, write_rows
+from graphc.passes.loops import Axis, ColumnFold, Contraction, Fold, Kernel, Loop, Statement, Store, Winograd
+from graphc.passes.lower import KernelCall
+from graphc.passes.storage import Side
+
+__all__ = ["cuda_kernel", "print_cuda"]
+
+_LIKELY = 64
+"""What a size that is known only at run time is taken for where the shape of tiles is chosen."""
+
+
+def cuda_kernel(call: KernelCall, exact: bool = True) -> CudaKernel:
+    """The kernel of a call, with a guard for each choice that it is on a side of. exact: as for ``print_cuda``."""
+    guards = sum(isinstance(place, Side) for place in call.loops)
+    likely = {
+        name: evaluate(size, dict.fromkeys(symbols_of([size]), _LIKELY))
+        for name, size in zip(call.kernel.sizes, call.sizes, strict=True)
+    }
+    return print_cuda(call.kernel, guards, likely, exact)
+
+
+def print_cuda(
+    kernel: Kernel, guards: int = 0, likely: Mapping[str, int] | None = None, exact: bool = True
+) -> CudaKernel:
+    """A kernel as it is compiled for a GPU.
+
+    guards: how many conditions it looks at first. likely: values of its sizes that the shape of tiles is chosen for.
+    exact: add up products in the order of the CPU; else long sums with few results are computed in parts, by more
+    blocks, and the parts are added up by a second kernel.
+    """
+    (first, *_) = kernel.body
+    parts = count_parts(first, likely or {}) if isinstance(first, Contraction) and not exact else 1
+    if parts == 1 or not isinstance(first, Contraction):
+        return _printed(kernel, kernel.name, guards, lambda p: _form(p, likely or {}))
+    scratch = (parts, *scratch_extents(first))
+    return replace(
+        _printed(kernel, f"{kernel.name}_sum", guards, lambda p: write_sum(p, first, parts), scratch=True),
+        before=replace(
+            _printed(
+                kernel,
+                f"{kernel.name}_parts",
+                guards,
+                lambda p: write_product(p, first, likely or {}, parts),
+                scratch=True,
+            ),
+            scratch=scratch,
+            scratch_type=first.left.dtype,
+        ),
+        scratch=scratch,
+        scratch_type=first.left.dtype,
+    )
+
+
+def _printed(
+    kernel: Kernel, name: str, guards: int, write: Callable[[CudaPrinter], Form], scratch: bool = False
+) -> CudaKernel:
+    """A kernel under a name. write: writes the body."""
+    printer = CudaPrinter(kernel)
+    conditions = [text for number in range(guards) for text in (f"when{number}", f"chosen{number}")]
+    parameters = (*printer.names(), *(["scratch"] if scratch else []), *conditions)
+    with printer.block(f"def {name}({', '.join(parameters)}):"):
+        for number in range(guards):
+            with printer.block(f"if (when{number}[0] != 0) != (chosen{number} != 0):"):
+                printer.line("return")
+        threads, shares = write(printer)
+    return CudaKernel(kernel, printer.finish(name), threads, shares, guards)
+
+
+def _form(p: CudaPrinter, likely: Mapping[str, int]) -> Form:
+    """Write the body in the form that suits it."""
+    axes, body = _peeled(p.kernel.body)
+    first = body[0]
+    if isinstance(first, Contraction):
+        return write_product(p, first, likely, 1)
+    if isinstance(first, Winograd):
+        return write_strips(p, first)
+    if isinstance(first, Fold):
+        return write_rows(p, axes, first, body[1:])
+    if isinstance(first, ColumnFold) and first.items:
+        return write_columns(p, axes, first)
+    if isinstance(first, ColumnFold) and not first.body:
+        return write_map(p, (*axes, *first.axes, first.column), first.stores)
+    stores = [statement for statement in body if isinstance(statement, Store)]
+    if len(stores) < len(body):
+        return write_each(p, axes, body)
+    if any(store.add for store in stores):
+        return write_scatter(p, axes, stores)
+    return write_map(p, axes, stores)
+
+
+def _peeled(body: Sequence[Statement]) -> tuple[tuple[Axis, ...], Sequence[Statement]]:
+    """The axes of the loops that enclose everything, and what is in them."""
+    axes: tuple[Axis, ...] = ()
+    while len(body) == 1 and isinstance(body[0], Loop):
+        axes, body = (*axes, body[0].axis), body[0].body
+    return axes, body

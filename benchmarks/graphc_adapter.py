@@ -52,15 +52,15 @@ def build(w: Any, opts: Mapping[str, object], dropout: bool = True) -> Callable[
     return step
 
 
-def compile_model(w: Any, dropout: bool = True, threads: int | None = None) -> gc.Model:
-    """The model of a workload, ready to train."""
+def compile_model(w: Any, dropout: bool = True, threads: int | None = None, **target: Any) -> gc.Model:
+    """The model of a workload, ready to train. target: options of ``gc.compile`` that say where it runs."""
     arrays = channels_last(w.params)
     parameters = {name: gc.parameter(value.shape, value, name) for name, value in arrays.items()}
     first = w.batches(LAYOUT, LABEL)[0]
     inputs = {name: gc.input(name, value.shape, str(value.dtype)) for name, value in first.items()}
     settings = w.cfg if dropout else {**w.cfg, "p1": 0.0, "p2": 0.0}
     loss = _LOSSES[w.name](parameters, inputs, settings)
-    return gc.compile(loss, _optimizer(w.opt), name=w.name.replace("-", "_"), threads=threads)
+    return gc.compile(loss, _optimizer(w.opt), name=w.name.replace("-", "_"), threads=threads, **target)
 
 
 def channels_last(params: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
+from collections.abc import Iterable
 
 import with_numpy
 from process import Implementation
@@ -12,10 +13,11 @@ from process import Implementation
 IMAGES = ("lenet5", "keras-cnn", "resnet20", "deeplab-mini")
 IMPLEMENTATIONS = {
     "graphc": Implementation("with_graphc"),
-    "numpy": Implementation("with_numpy", only=tuple(with_numpy.WORKLOADS)),
+    "numpy": Implementation("with_numpy", only=tuple(with_numpy.WORKLOADS), devices=("cpu",)),
     "torch": Implementation("with_torch", peer=True),
     "torch-last": Implementation("with_torch", {"channels_last": True}, peer=True, only=IMAGES),
     "torch.compile": Implementation("with_torch_compile", peer=True),
+    "torch.graphs": Implementation("with_torch_compile", {"mode": "reduce-overhead"}, peer=True, devices=("cuda",)),
     "jax": Implementation("with_jax", peer=True),
 }
 REFERENCES = ("torch", "jax", "numpy")
@@ -41,15 +43,23 @@ def python_of(name: str, peers: str | None) -> str:
     return peers if peers and IMPLEMENTATIONS[name].peer else sys.executable
 
 
-def chosen_for(workload: str, names: list[str], peers: str | None) -> dict[str, tuple[Implementation, str]]:
-    """The implementations of a workload, with their Pythons."""
-    wanted = {name: IMPLEMENTATIONS[name] for name in names if IMPLEMENTATIONS[name].takes(workload)}
+def names_on(device: str) -> list[str]:
+    """The implementations that can run on a device."""
+    return [name for name, one in IMPLEMENTATIONS.items() if device in one.devices]
+
+
+def chosen_for(
+    workload: str, names: Iterable[str], peers: str | None, gpu: str | None = None
+) -> dict[str, tuple[Implementation, str]]:
+    """The implementations of a workload, with their Pythons. gpu: None for the CPU, else the precision of products."""
+    known = {name: one if gpu is None else one.on_gpu(gpu) for name, one in IMPLEMENTATIONS.items()}
+    wanted = {name: known[name] for name in names if known[name].takes(workload)}
     return {name: (chosen, python_of(name, peers)) for name, chosen in wanted.items()}
 
 
 def references_for(workload: str, peers: str | None) -> list[tuple[str, Implementation, str]]:
     """The implementations that may say what the losses are, the best first."""
-    return [(name, *found) for name, found in chosen_for(workload, list(REFERENCES), peers).items()]
+    return [(name, *found) for name, found in chosen_for(workload, REFERENCES, peers).items()]
 
 
 def listed(text: str, known: list[str], what: str, parser: argparse.ArgumentParser) -> list[str]:

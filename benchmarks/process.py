@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isclose
 from pathlib import Path
 from typing import Any
@@ -37,15 +37,20 @@ class MissingError(LeftOutError):
 @dataclass(frozen=True)
 class Implementation:
     """A module with ``build``, ``version``, LAYOUT and LABEL. options: of ``build``. peer: one of a library that
-    ``--python`` gives an environment. only: the workloads that it is for, if not all."""
+    ``--python`` gives an environment. only: the workloads that it is for, if not all. devices: where it can run."""
 
     module: str
     options: Mapping[str, object] = field(default_factory=dict)
     peer: bool = False
     only: tuple[str, ...] | None = None
+    devices: tuple[str, ...] = ("cpu", "cuda")
 
     def takes(self, workload: str) -> bool:
         return self.only is None or workload in self.only
+
+    def on_gpu(self, precision: str) -> Implementation:
+        """The same on a GPU. precision: of products, "float32" or "tf32"."""
+        return replace(self, options={**self.options, "device": "cuda", "precision": precision})
 
 
 class Worker:
@@ -63,7 +68,7 @@ class Worker:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
-                env=environment(cache, threads, double),
+                env=environment(cache, threads, double, str(chosen.options.get("device", "cpu"))),
             )
         try:
             self.version = str(self._answer()["version"])
@@ -112,10 +117,11 @@ class Worker:
         return answer
 
 
-def environment(cache: Path, threads: int, double: bool) -> dict[str, str]:
+def environment(cache: Path, threads: int, double: bool, device: str = "cpu") -> dict[str, str]:
     """This environment, with the number of threads, and a folder for whatever a library keeps between processes.
 
-    double: JAX has to be told that float64 is meant.
+    double: JAX has to be told that float64 is meant. device: also for JAX, which takes most of a GPU's memory at once
+    unless it is told not to.
     """
     libraries = ("OMP", "OPENBLAS", "MKL", "GRAPHC")
     return {
@@ -126,7 +132,8 @@ def environment(cache: Path, threads: int, double: bool) -> dict[str, str]:
         "TORCHINDUCTOR_CACHE_DIR": str(cache),
         "JAX_COMPILATION_CACHE_DIR": str(cache),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-        "JAX_PLATFORMS": "cpu",
+        "JAX_PLATFORMS": device,
+        **({"XLA_PYTHON_CLIENT_PREALLOCATE": "false"} if device == "cuda" else {}),
         "JAX_ENABLE_X64": "1" if double else "0",
     }
 

@@ -162,7 +162,7 @@ def first_state(name: str, params: Tensors, samples: int) -> State:
     """What is carried from one minibatch to the next."""
     if name != "char-lstm":
         return ()
-    return tuple(torch.zeros(samples, len(params["wh"]), dtype=params["wh"].dtype) for _ in range(2))
+    return tuple(params["wh"].new_zeros(samples, len(params["wh"])) for _ in range(2))
 
 
 def loss_of(name: str, params: Tensors, settings: Settings) -> Loss:

@@ -13,6 +13,8 @@ from update_rules import slots, updated
 from workloads.spec import Array, Workload
 
 LAYOUT, LABEL = "NHWC", "int32"
+PRECISIONS = {"float32": "float32", "tf32": "tensorfloat32"}
+"""What JAX calls the precisions of products."""
 
 Values = Mapping[str, jax.Array]
 Settings = Mapping[str, Any]
@@ -24,8 +26,18 @@ def version() -> str:
     return jax.__version__
 
 
-def build(workload: Workload) -> Callable[[Mapping[str, Array]], float]:
-    """XLA uses as many threads as there are processors that the process may run on."""
+def peak_megabytes() -> float:
+    """The most memory of the GPU that arrays have had."""
+    return float(jax.local_devices()[0].memory_stats()["peak_bytes_in_use"]) / 2**20
+
+
+def build(workload: Workload, device: str = "cpu", precision: str = "float32") -> Callable[[Mapping[str, Array]], Any]:
+    """XLA uses as many threads as there are processors that the process may run on.
+
+    device: what the environment says too. On a GPU a step returns before it is done; reading its loss waits for it.
+    """
+    if device == "cuda":
+        jax.config.update("jax_default_matmul_precision", PRECISIONS[precision])
     params = {name: jnp.array(value) for name, value in channels_last(workload.params).items()}
     kept = [{name: jnp.zeros_like(value) for name, value in params.items()} for _ in range(slots(workload.opt))]
     extra = _first_extra(workload, params)
@@ -41,10 +53,10 @@ def build(workload: Workload) -> Callable[[Mapping[str, Array]], float]:
     compiled = jax.jit(update, donate_argnums=0)
     values = (params, kept, extra, jnp.ones((), next(iter(params.values())).dtype))
 
-    def step(batch: Mapping[str, Array]) -> float:
+    def step(batch: Mapping[str, Array]) -> Any:
         nonlocal values
         values, loss = compiled(values, batch)
-        return float(loss)
+        return float(loss) if device == "cpu" else loss
 
     return step
 

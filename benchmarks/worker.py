@@ -3,7 +3,8 @@
 Its arguments: a module, what its ``build`` takes besides the workload (JSON), and a file that holds the workload. Its
 answers are lines of JSON: the version, as soon as the first step is done; what the first steps gave, without dropout.
 Then it reads numbers of seconds, and answers each with the microseconds of the steps that it took in them; to the line
-``work`` it answers what a step has to do, if the implementation knows.
+``work`` it answers what a step has to do, if the implementation knows. On a GPU, whose steps go on after the function
+has returned, it waits after every 20.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ WARMING = 0.1
 """Share of a turn at its start that is not counted: caches and sleeping threads have to come back."""
 LEAST = 3
 """Steps of a turn, however long they take."""
+BLOCK = 20
+"""Steps on a GPU before the loss is waited for."""
 
 
 def main() -> None:
@@ -50,37 +53,61 @@ def serve(module: str, options: Mapping[str, Any], path: Path, say: Callable[...
     workload = pickle.loads(path.read_bytes())
     listed = workload.batches(implementation.LAYOUT, implementation.LABEL)
     step = implementation.build(workload, **options)
-    found = [step(listed[0])]
+    found = [workload.figure(step(listed[0]))]
     say(version=implementation.version())
     if workload.drops:
         plain = implementation.build(workload.without_dropout(), **options)
-        found = [plain(batch) for batch in islice(cycle(listed), CHECKED)]
+        found = [workload.figure(plain(batch)) for batch in islice(cycle(listed), CHECKED)]
     else:
-        found += [step(batch) for batch in islice(cycle(listed), 1, CHECKED)]
-    say(checked=[workload.figure(value) for value in found])
+        found += [workload.figure(step(batch)) for batch in islice(cycle(listed), 1, CHECKED)]
+    say(checked=found)
+    on_gpu = options.get("device") == "cuda"
+    take, peak = (take_blocks, implementation.peak_megabytes) if on_gpu else (take_steps, peak_megabytes)
     batches = islice(cycle(listed), CHECKED % len(listed), None)
     for line in sys.stdin:
         if line.strip() == "work":
             say(work=step.work() if hasattr(step, "work") else None)
         else:
-            say(microseconds=take_steps(step, batches, float(line)), peak_megabytes=peak_megabytes())
+            say(microseconds=take(step, batches, float(line)), peak_megabytes=peak())
 
 
 def take_steps(step: Callable[[Any], object], batches: Iterator[Any], seconds: float) -> list[float]:
     """The microseconds of each of the steps that fit into some seconds."""
-    warm = perf_counter() + WARMING * seconds
-    step(next(batches))
-    while perf_counter() < warm:
-        step(next(batches))
-    times: list[float] = []
-    end = perf_counter() + seconds
-    for batch in batches:
+
+    def one() -> float:
+        batch = next(batches)
         before = perf_counter()
         step(batch)
-        after = perf_counter()
-        times.append((after - before) * 1e6)
-        if after > end and len(times) >= LEAST:
-            break
+        return perf_counter() - before
+
+    return repeated(one, seconds)
+
+
+def take_blocks(step: Callable[[Any], Any], batches: Iterator[Any], seconds: float) -> list[float]:
+    """The microseconds of a step, for each of the blocks of steps that fit into some seconds.
+
+    Steps run one after the other, so the last loss is there when all of them are done.
+    """
+
+    def one() -> float:
+        before = perf_counter()
+        losses = [step(batch) for batch in islice(batches, BLOCK)]
+        float(losses[-1])
+        return (perf_counter() - before) / BLOCK
+
+    return repeated(one, seconds)
+
+
+def repeated(one: Callable[[], float], seconds: float) -> list[float]:
+    """What a function says in microseconds, again and again for some seconds. It returns seconds."""
+    warm = perf_counter() + WARMING * seconds
+    one()
+    while perf_counter() < warm:
+        one()
+    times: list[float] = []
+    end = perf_counter() + seconds
+    while perf_counter() < end or len(times) < LEAST:
+        times.append(one() * 1e6)
     return times
 
 

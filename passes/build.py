@@ -25,6 +25,7 @@ from graphc.passes.naming import NameUniquely
 from graphc.passes.phases import SplitPhases
 from graphc.passes.pipeline import Pass, run_pipeline
 from graphc.passes.place import place_values
+from graphc.passes.rows import merge_rows
 from graphc.passes.simplify import Simplify
 from graphc.passes.split import SplitReductions
 from graphc.passes.stabilise import Stabilise
@@ -80,12 +81,18 @@ class Program:
         return tuple(dict.fromkeys(memory for argument in arguments for memory in memory_of(argument)))
 
 
-def build_program(graph: Graph, fuse: Fuse | None = None, split: bool = False) -> Program:
-    """The program of an optimised graph. split: large products have kernels of their own, for a library to compute."""
+def build_program(graph: Graph, fuse: Fuse | None = None, split: bool = False, rows: bool = False) -> Program:
+    """The program of an optimised graph.
+
+    split: large products have kernels of their own, for a library to compute. rows: what is computed row by row, one
+    call after the other, becomes one kernel.
+    """
     checks: list[Node] = []
     ordered = _checks_first(_calls_of(graph, fuse or Fuse(), checks, count()))
     if split:
         ordered = split_products(ordered)
+    if rows:
+        ordered = merge_rows(ordered)
     return Program(graph, tuple(ordered), plan_memory(ordered), tuple(checks))
 
 

@@ -26,6 +26,7 @@ from graphc.passes.cuda_maps import write_each, write_map, write_scatter, write_
 from graphc.passes.cuda_printer import CudaPrinter, Form
 from graphc.passes.cuda_product import count_parts, scratch_extents, write_product, write_sum
 from graphc.passes.cuda_reductions import write_columns, write_rows
+from graphc.passes.cuda_rows import is_row_program, write_row_program
 from graphc.passes.loops import Axis, ColumnFold, Contraction, Fold, Kernel, Loop, Statement, Store, Winograd
 from graphc.passes.lower import KernelCall
 from graphc.passes.storage import Side
@@ -95,6 +96,8 @@ def _printed(
 
 def _form(p: CudaPrinter, likely: Mapping[str, int]) -> Form:
     """Write the body in the form that suits it."""
+    if is_row_program(p.kernel.body):
+        return write_row_program(p, p.kernel.body)
     axes, body = _peeled(p.kernel.body)
     first = body[0]
     if isinstance(first, Contraction):

@@ -74,7 +74,7 @@ def _tile_for(c: Contraction, likely: Mapping[str, int], parts: int) -> _Tile:
     tiles = _NARROW if columns <= 16 else _TILES if c.left.dtype.bits == 32 else _WIDE_NUMBERS
     for tile in tiles:
         blocks = batch * -(-rows // tile.rows) * -(-columns // tile.columns) * parts
-        if blocks >= _PROCESSORS and rows * 2 > tile.rows and columns * 2 > tile.columns:
+        if blocks >= _PROCESSORS and rows * 2 > tile.rows and max(columns, 9) * 2 > tile.columns:
             return tile
     return tiles[-1]
 

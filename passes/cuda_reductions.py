@@ -13,7 +13,7 @@ from graphc.passes.expressions import number_source, size_expression
 from graphc.passes.loops import BLOCK, LANES, Axis, ColumnFold, Fold, FoldItem, Statement, Store, terms_of
 from graphc.passes.terms import walk_terms
 
-__all__ = ["write_columns", "write_rows"]
+__all__ = ["join_lanes", "write_columns", "write_rows"]
 
 _MANY_THREADS = 512
 """Of a block that reduces tall columns together."""
@@ -40,7 +40,7 @@ def write_rows(p: CudaPrinter, axes: Sequence[Axis], fold: Fold, after: Sequence
     with p.block(f"if {inside}:"):
         p.decode(axes, name)
         _reduce(p, fold.axes, fold.items, fold.stores, _walk_lane, started=True)
-    _join_lanes(p, fold.items)
+    join_lanes(p, fold.items)
     with p.block(f"if {inside} and lane == 0:"):
         p.decode(axes, name)
         p.statements(after)
@@ -58,7 +58,7 @@ def _long_rows(p: CudaPrinter, axes: Sequence[Axis], fold: Fold, after: Sequence
         p.line(f"{name} = cuda.blockIdx.x")
     p.decode(axes, name)
     _reduce(p, fold.axes, fold.items, fold.stores, _walk_groups)
-    _join_lanes(p, fold.items)
+    join_lanes(p, fold.items)
     with p.block("if cuda.threadIdx.x == 0:"):
         p.statements(after)
     return THREADS, (Share(extents(axes)),)
@@ -106,7 +106,7 @@ def _tall_columns(p: CudaPrinter, axes: Sequence[Axis], fold: ColumnFold) -> For
     return _MANY_THREADS, (Share(extents(axes)), Share((extent,), columns))
 
 
-def _join_lanes(p: CudaPrinter, items: Sequence[FoldItem]) -> None:
+def join_lanes(p: CudaPrinter, items: Sequence[FoldItem]) -> None:
     """Combine the lanes by halves; afterwards every lane has the result."""
     p.line(f"half = {LANES // 2}")
     with p.block("while half > 0:"):

@@ -22,7 +22,7 @@ from graphc.passes.spaces import cone
 from graphc.passes.storage import Rounds, Side, Storage, memory_of
 from graphc.passes.terms import Index, Term, walk_terms
 
-__all__ = ["Gemm", "Matrix", "as_gemm", "split_products"]
+__all__ = ["Gemm", "Matrix", "as_gemm", "library_product", "split_products"]
 
 _WORTH = 1 << 18
 """Multiplications from which a product of its own pays: smaller ones are faster with all that follows in one kernel."""
@@ -83,6 +83,17 @@ def as_gemm(kernel: Kernel, relu: bool = False) -> Gemm | None:
     if found is None or types[store.buffer] != found.dtype:
         return None
     return _with_epilogue(found, contraction, store, relu)
+
+
+def library_product(call: KernelCall) -> Gemm | None:
+    """The product of a call that a library should compute: one that ``as_gemm`` knows, large enough to pay, and not on
+    a side of a choice, since a library cannot look at a condition."""
+    return as_gemm(call.kernel) if _suits(call, _WORTH) else None
+
+
+def _suits(call: KernelCall, worth: int) -> bool:
+    """Whether a library might compute the product of a call with profit."""
+    return _multiplications(call) >= worth and not any(isinstance(place, Side) for place in call.loops)
 
 
 def _sole(kernel: Kernel) -> Contraction | None:
@@ -225,7 +236,8 @@ def split_products(calls: Sequence[KernelCall], worth: int = _WORTH, relu: bool 
     stores as another that reads it.
 
     worth: multiplications from which a product is large, with 64 for each size that is known only at run time. relu:
-    as for ``as_gemm``. Products that no GEMM computes stay as they are. Every value keeps its bits.
+    as for ``as_gemm``. Products that no GEMM computes, and those on a side of a choice, stay as they are. Every value
+    keeps its bits.
     """
     stored = {node for call in calls for node in call.nodes}
     taken = {place.name for call in calls for argument in call.arguments for place in memory_of(argument)}
@@ -233,8 +245,8 @@ def split_products(calls: Sequence[KernelCall], worth: int = _WORTH, relu: bool 
     local: dict[Rounds | Side, set[Storage]] = {}
     result: list[KernelCall] = []
     for call in calls:
-        large = _multiplications(call) >= worth and as_gemm(call.kernel, relu) is None
-        parts = _Parts.of(call, stored) if large else None
+        whole = _suits(call, worth) and as_gemm(call.kernel, relu) is None
+        parts = _Parts.of(call, stored) if whole else None
         if parts is None:
             result.append(call)
             continue

@@ -31,7 +31,7 @@ from graphc.passes.storage import Rounds, Side, Storage, leaf_storage
 from graphc.passes.terms import Index, Term, TermBuilder, walk_terms
 from graphc.passes.views import Place, Resolver, base_of, linear
 
-__all__ = ["KernelCall", "KernelWriter", "full_place", "loops_around", "lower_fold", "lower_map"]
+__all__ = ["KernelCall", "KernelWriter", "full_place", "loops_around", "lower_fold", "lower_map", "sizes_in"]
 
 GRANULE = 64
 """Threads take multiples of this many elements of a flat loop: they do not share cache lines, nor blocks of random
@@ -117,7 +117,7 @@ class KernelWriter:
         """The call of a kernel made of statements. sizes: the kernel's own names for sizes; others are found in the
         body.
         """
-        used = {symbol: Dim(1, (symbol,)) for symbol in sorted(_symbols(body)) if symbol not in sizes}
+        used = {symbol: Dim(1, (symbol,)) for symbol in sorted(sizes_in(body)) if symbol not in sizes}
         values = {**sizes, **used}
         order = sorted(self.buffers.items(), key=lambda item: item[1].written)
         kernel = Kernel(
@@ -168,7 +168,7 @@ def count_flops(roots: Sequence[Node], stored: Collection[Node]) -> tuple[Size, 
     return tuple(size for size in counts if size != 0)
 
 
-def _symbols(body: Iterable[Statement]) -> set[str]:
+def sizes_in(body: Iterable[Statement]) -> set[str]:
     """The named sizes that the statements of a kernel mention."""
     found: set[str] = set()
     for statement in body:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import ast
 import inspect
+import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,7 @@ from graphc.runtime.checkpoint import read_checkpoint
 from graphc.runtime.executor import default_threads, thread_count
 from graphc.runtime.render import STAGES, render
 from graphc.runtime.runs import RunFolder, train_run
+from graphc.runtime.target import TARGET_VARIABLE, TARGETS
 from graphc.runtime.tasks import BUILT_IN, Task, load_task, task_options
 
 __all__ = ["main"]
@@ -34,6 +37,7 @@ _EXAMPLES = """examples:
   graphc render digits --stage kernels -o step.svg
   graphc explain digits digits/dense/weight    how a gradient comes about
   graphc bench digits --batch-size 64          how long a training step takes
+  graphc train digits --target cuda            the same on an NVIDIA GPU
 """
 _SIDE_BY_SIDE = "Side by side with numpy, PyTorch and JAX: benchmarks/run.py in graphc's repository."
 
@@ -42,7 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit status is 0, or 2 for an error, which is printed without a traceback."""
     options = _parser().parse_args(arguments)
     try:
-        status: int = options.command(options)
+        with _target(getattr(options, "target", None)):
+            status: int = options.command(options)
     except GraphcError as error:
         print(f"graphc: {error}", file=sys.stderr)
         return 2
@@ -115,6 +120,22 @@ def _add_task(parser: argparse.ArgumentParser, default: str | None = None) -> No
     parser.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", help="options of the task")
     parser.add_argument("--seed", type=int, help="of initial values, dropout and the order of samples (default 0)")
     parser.add_argument("--threads", type=int, help="threads (default: $GRAPHC_NUM_THREADS or all processors)")
+    parser.add_argument("--target", choices=TARGETS, help=f"what to compile for (default: ${TARGET_VARIABLE} or cpu)")
+
+
+@contextmanager
+def _target(name: str | None) -> Iterator[None]:
+    """A block in which programs are compiled for a target, if one is named."""
+    before = os.environ.get(TARGET_VARIABLE)
+    if name is not None:
+        os.environ[TARGET_VARIABLE] = name
+    try:
+        yield
+    finally:
+        if name is not None:
+            os.environ.pop(TARGET_VARIABLE)
+        if name is not None and before is not None:
+            os.environ[TARGET_VARIABLE] = before
 
 
 def _load(options: argparse.Namespace) -> Task:

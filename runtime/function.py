@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from graphc.errors import DeclarationError
 from graphc.frontend.state import SEED, STEP, Cell, cell_of
 from graphc.frontend.tensor import Tensor
@@ -78,7 +80,7 @@ class Function:
         self.target = Target.of(target, threads, fuse, winograd, precision)
         self._bound, self._training = graph, training
         self.graph = run_pipeline(graph, self.target.passes(training))
-        self._executable = self.target.executable(self.graph, self._cells)
+        self._executable = self.target.executable(self.target.program(self.graph), self._cells)
 
     @property
     def program(self) -> Program:
@@ -102,7 +104,8 @@ class Function:
             )
         feed = dict(zip(labels, args, strict=False)) | named
         arrays, sizes = self._feeder.prepare(feed)
-        outputs = self._executable.run(arrays, sizes)
+        found = self._executable.run(arrays, sizes)
+        outputs = {name: np.asarray(value) for name, value in found.items()}  # a GPU may still compute a number
         if self._kind == "one":
             return outputs["output"]
         return outputs if self._kind == "dict" else list(outputs.values())

@@ -20,6 +20,7 @@ from graphc.graph import Graph
 from graphc.node import Node, describe
 from graphc.ops.leaves import State
 from graphc.origin import user_location
+from graphc.passes.build import Program
 from graphc.passes.naming import NameUniquely
 from graphc.passes.pipeline import run_pipeline
 from graphc.passes.stabilise import Stabilise
@@ -90,7 +91,8 @@ class Model:
         _check_outputs(asked)
         self._watched, self._asked = list(watched), list(asked)
         self.declared = self._name_states(declared, seed)
-        self._programs: dict[str, Executable | CudaExecutable] = {}
+        self._programs: dict[str, Program] = {}
+        self._executables: dict[str, Executable | CudaExecutable] = {}
         self.backward, self.stabilised = self._differentiate()
 
     # Building.
@@ -146,10 +148,16 @@ class Model:
 
     def executable(self, mode: str = "train") -> Executable | CudaExecutable:
         """The compiled program of a mode: "train" (loss, metrics, updates), "evaluate", or "predict" (the outputs)."""
+        if mode not in self._executables:
+            program = self.program(mode)
+            cells = {node: self.cells[_label(node)] for node in program.graph.states}
+            self._executables[mode] = self.target.executable(program, cells)
+        return self._executables[mode]
+
+    def program(self, mode: str = "train") -> Program:
+        """The program of a mode: its kernels and its memory, of which nothing is compiled yet."""
         if mode not in self._programs:
-            graph = self.graph(mode)
-            cells = {node: self.cells[_label(node)] for node in graph.states}
-            self._programs[mode] = self.target.executable(graph, cells)
+            self._programs[mode] = self.target.program(self.graph(mode))
         return self._programs[mode]
 
     def graph(self, mode: str = "train", target: Target | None = None) -> Graph:
@@ -203,10 +211,10 @@ class Model:
         the model is usable and ``history.interrupted`` is True. Raises FeedError for data that do not fit, before any
         step for arrays, before its own step for a batch.
         """
-        source = source_of(self.executable("train").program.graph.inputs, data, check_finite, training=True)
+        source = source_of(self.program("train").graph.inputs, data, check_finite, training=True)
         held_out = None
         if validation_data is not None:
-            held_out = source_of(self.executable("evaluate").program.graph.inputs, validation_data, check_finite)
+            held_out = source_of(self.program("evaluate").graph.inputs, validation_data, check_finite)
         if validation_split:
             if held_out is not None:
                 raise DeclarationError(
@@ -232,7 +240,7 @@ class Model:
         Raises FeedError if there are no samples.
         """
         check_batch_size("evaluate", batch_size)
-        return evaluate_on(self, source_of(self.executable("evaluate").program.graph.inputs, data), batch_size)
+        return evaluate_on(self, source_of(self.program("evaluate").graph.inputs, data), batch_size)
 
     def predict(self, data: Data, *, batch_size: int = 256) -> dict[str, Array]:
         """The outputs on data, in inference mode, batch after batch joined along the first axis."""
@@ -286,8 +294,7 @@ class Model:
         target: "cpu" or "cuda"; by default the model's own. No GPU is needed.
         """
         chosen = self.target.other(target)
-        known = self._programs.get(mode) if chosen == self.target else None
-        program = known.program if known is not None else chosen.program(self.graph(mode, chosen))
+        program = self.program(mode) if chosen == self.target else chosen.program(self.graph(mode, chosen))
         return program_source(program, f"{self.name}, {mode}", chosen)
 
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -130,7 +130,7 @@ def _picture_of_model(model: Model, stage: str) -> Picture:
         return picture_of_graph(model.backward)
     if stage == "optimised":
         return picture_of_graph(model.graph("train"))
-    return picture_of_program(model.executable("train").program, model.name)
+    return picture_of_program(model.program("train"), model.name)
 
 
 def _examples(graph: Graph, loss: Tensor, feed: Mapping[str, object]) -> tuple[dict[Node, Array], dict[Node, Array]]:

@@ -20,6 +20,8 @@ from graphc.passes.lower import KernelCall
 from graphc.passes.source import print_function, print_kernel
 from graphc.passes.spaces import cone
 from graphc.runtime.executable import Executable
+from graphc.runtime.feeds import Feeder
+from graphc.runtime.figures import bytes_of, flops_of
 from graphc.runtime.peaks import Peaks, peaks_of
 from graphc.runtime.target import Target
 from graphc.scalar import Array
@@ -28,35 +30,62 @@ from graphc.text.printer import number_nodes, print_line
 if TYPE_CHECKING:
     from graphc.runtime.model import Model
 
-__all__ = ["bytes_of", "contents_of", "flops_of", "profile", "program_source", "report_of"]
+__all__ = ["contents_of", "profile", "program_source", "report_of"]
 
 _REPEATS = 30
 
 
 def report_of(model: Model, feed: Mapping[str, object] | None, batch: int, timed: bool) -> str:
     """The text of ``Model.report``."""
+    if model.target.name == "cuda":
+        return _cuda_report(model, feed, batch, timed)
     executable = model.executable("train")
+    assert isinstance(executable, Executable)
     program = executable.program
     arrays, sizes = executable.feeder.prepare(feed or _random_feed(program.graph, batch))
     times = profile(executable, arrays, sizes) if timed else None
     peaks = peaks_of(executable.threads) if timed else None
-    given = ", ".join(f"{name} = {number}" for name, number in sizes.items())
-    plan = program.plan
-    trained = sum(int(np.prod(parameter.value.shape)) for parameter in model.parameters)
-    state_bytes = sum(cell.nbytes for cell in model.cells.values())
     kernels = len({print_kernel(call.kernel).code for call in program.calls})
     lines = [
-        f"{model.name}: one training step, {given}, {executable.threads} threads",
-        f"  parameters  {trained:,} numbers",
-        f"  states      {state_bytes:,} bytes with the optimizer's",
-        f"  arena       {plan.arena_bytes(sizes):,} bytes = {plan.formula}",
-        f"  kernels     {len(program.calls)} calls of {kernels} kernels",
-        f"  operations  {_total(program.calls, sizes):,} floating point",
+        *_summary(model, program, sizes, f"{executable.threads} threads", kernels),
         *([f"  peaks       {peaks}"] if peaks is not None else []),
         "",
         *_kernel_table(program.calls, sizes, times, peaks),
     ]
     return "\n".join(lines)
+
+
+def _summary(model: Model, program: Program, sizes: Mapping[str, int], where: str, kernels: int) -> list[str]:
+    """What the whole step computes and needs."""
+    given = ", ".join(f"{name} = {number}" for name, number in sizes.items())
+    trained = sum(int(np.prod(parameter.value.shape)) for parameter in model.parameters)
+    return [
+        f"{model.name}: one training step, {given}, {where}",
+        f"  parameters  {trained:,} numbers",
+        f"  states      {sum(cell.nbytes for cell in model.cells.values()):,} bytes with the optimizer's",
+        f"  arena       {program.plan.arena_bytes(sizes):,} bytes = {program.plan.formula}",
+        f"  kernels     {len(program.calls)} calls of {kernels} kernels",
+        f"  operations  {_total(program.calls, sizes):,} floating point",
+    ]
+
+
+def _cuda_report(model: Model, feed: Mapping[str, object] | None, batch: int, timed: bool) -> str:
+    """The report of a model for a GPU. Untimed, it needs none: kernels are compiled for one of capability 9.0."""
+    from graphc.runtime.cuda.device import open_device
+    from graphc.runtime.cuda.executable import CudaExecutable
+    from graphc.runtime.cuda.listing import kernel_rows
+
+    program = model.program("train")
+    arrays, sizes = Feeder(program.graph.inputs).prepare(feed or _random_feed(program.graph, batch))
+    capability, where, times, library = (9, 0), "compiled for sm_90", None, frozenset[int]()
+    if timed:
+        executable, device = model.executable("train"), open_device()
+        assert isinstance(executable, CudaExecutable)
+        capability, where = device.capability, device.name
+        times, library = executable.profile(arrays, sizes), executable.library_calls
+    kernels = len({model.target.sources(call)[-1].code for call in program.calls})
+    rows = kernel_rows(program.calls, sizes, model.target.exact, capability, times, library)
+    return "\n".join([*_summary(model, program, sizes, where, kernels), "", *rows])
 
 
 def _kernel_table(
@@ -78,16 +107,6 @@ def _kernel_table(
         yield f"{row}  in {rounds[number]} rounds" if rounds[number] != 1 else row
     if times is not None:
         yield f"      {'sum of the kernels':<{names}}  {'':>12}  {'':>12}  {whole * 1e6:>8.2f}"
-
-
-def flops_of(call: KernelCall, sizes: Mapping[str, int]) -> int:
-    """The floating-point operations of a call; of one round, if it is in a loop."""
-    return sum(evaluate(size, sizes) for size in call.flops)
-
-
-def bytes_of(call: KernelCall, sizes: Mapping[str, int]) -> int:
-    """The bytes of a call's arguments, each counted once; of one round, if it is in a loop."""
-    return sum(evaluate(s.type.elements, sizes) * s.type.dtype.itemsize for s in call.arguments)
 
 
 def _computes_in(call: KernelCall, sizes: Mapping[str, int]) -> DType:
@@ -134,6 +153,8 @@ def program_source(program: Program, title: str, target: Target) -> str:
     """All kernels of a program as Python source, each headed by what it computes and the user's lines."""
     how = "as numba compiles them for the CPU" if target.name == "cpu" else "as numba-cuda compiles them"
     parts = [f"# {title}: {len(program.calls)} kernel calls, printed {how}"]
+    if target.name == "cuda":
+        parts[0] += "\n# exchange(x, half) is x of the thread whose number differs in that bit"
     functions: dict[tuple[str, DType], None] = {}
     known: dict[str, int] = {}
     for number, (call, contents) in enumerate(zip(program.calls, contents_of(program), strict=True), 1):

@@ -12,6 +12,7 @@ from graphc.errors import DeclarationError, MissingPackageError
 from graphc.frontend.tensor import Tensor
 from graphc.passes.explain import explain
 from graphc.runtime.callbacks import Callback, Checkpoint, CSVLog
+from graphc.runtime.executable import Executable
 from graphc.runtime.history import History
 from graphc.runtime.model import Model
 from graphc.runtime.render import STAGES, render
@@ -80,9 +81,10 @@ def train_run(
         print(f"resuming {folder.path} after epoch {model.position.epoch}, batch {model.position.batch}")
     parameters = sum(parameter.value.size for parameter in model.parameters)
     executable = model.executable("train")
+    where = f"{executable.threads} threads" if isinstance(executable, Executable) else executable.device.name
     print(
         f"{model.name}: {parameters:,} parameters, {len(executable.program.calls)} kernel calls a step, "
-        f"{executable.threads} threads, compiled in {time.perf_counter() - started:.1f} s"
+        f"{where}, compiled in {time.perf_counter() - started:.1f} s"
     )
     quiet = not sys.stderr.isatty()
     before = time.perf_counter()

@@ -83,15 +83,15 @@ class Target:
 
     def program(self, graph: Graph) -> Program:
         """The program of an optimised graph."""
-        return build_program(graph, Fuse(enabled=self.fuse), split=self.uses_library)
+        return build_program(graph, Fuse(self.fuse), self.uses_library, rows=self.fuse and self.name == "cuda")
 
-    def executable(self, graph: Graph, cells: Mapping[Node, Cell]) -> Executable | CudaExecutable:
-        """The program of an optimised graph, compiled and ready to run; DeviceError if there is no GPU to run it."""
+    def executable(self, program: Program, cells: Mapping[Node, Cell]) -> Executable | CudaExecutable:
+        """A program, compiled and ready to run; DeviceError if there is no GPU to run it."""
         if self.name == "cpu":
-            return Executable(self.program(graph), cells, self.threads)
+            return Executable(program, cells, self.threads)
         from graphc.runtime.cuda.executable import CudaExecutable
 
-        return CudaExecutable(self.program(graph), cells, self.precision)
+        return CudaExecutable(program, cells, self.precision)
 
     def sources(self, call: KernelCall) -> list[Source]:
         """What a call runs, as source: one kernel, or two on a GPU where a sum is computed in parts."""

@@ -24,7 +24,8 @@ from graphc.passes.source import Source
 from graphc.runtime.compilation import compile_sources
 from graphc.runtime.engine import Engine
 from graphc.runtime.executable import Executable
-from graphc.runtime.report import bytes_of, contents_of, flops_of
+from graphc.runtime.figures import bytes_of, flops_of
+from graphc.runtime.report import contents_of
 from graphc.scalar import Array
 
 if TYPE_CHECKING:

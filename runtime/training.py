@@ -19,7 +19,7 @@ from graphc.runtime.callbacks import Callback
 from graphc.runtime.data.sources import Epoch, Source
 from graphc.runtime.history import History
 from graphc.runtime.nonfinite import explain_non_finite
-from graphc.runtime.watching import Total
+from graphc.runtime.watching import Late, Total
 from graphc.scalar import Array
 
 if TYPE_CHECKING:
@@ -139,18 +139,24 @@ class _Loop:
         """The steps of the rest of the epoch; False if the training is to end before its last."""
         model, position = self.model, self.model.position
         which = Epoch(self.batch_size, int(model.cells["seed"].read()), position.epoch, self.shuffle)
-        with closing(self.data.epoch(which, position.batch)) as batches:
+
+        def add(found: Mapping[str, Array], samples: int) -> None:
+            model.watching.add(position.totals, found, samples)
+            position.samples += samples
+
+        with closing(self.data.epoch(which, position.batch)) as batches, Late(add) as late:
             for batch in batches:
                 found = self.step(batch)
-                logs, count = model.watching.values(found), self.data.samples_in(batch)
-                model.watching.add(position.totals, found, count)
                 position.batch += 1
-                position.samples += count
-                for callback in self.after_batch:
-                    callback.on_batch_end(model, logs)
+                late.put(found, self.data.samples_in(batch))
+                if self.after_batch:
+                    late.add_all_but()
+                    logs = model.watching.values(found)
+                    for callback in self.after_batch:
+                        callback.on_batch_end(model, logs)
                 bar.update()
                 if not bar.disable and position.batch % 16 == 0:
-                    bar.set_postfix(loss=f"{logs['loss']:.4f}", refresh=False)
+                    bar.set_postfix(loss=f"{float(found['loss']):.4f}", refresh=False)
                 if (self.interruption.asked or self.after_batch) and self.stopping and position.batch != total:
                     return False
         if not position.samples:
@@ -196,12 +202,15 @@ def evaluate_on(model: Model, data: Source, batch_size: int) -> dict[str, float]
     executable = model.executable("evaluate")
     totals: dict[str, Total] = {}
     samples = 0
-    with closing(data.epoch(Epoch(batch_size))) as batches:
+    with (
+        closing(data.epoch(Epoch(batch_size))) as batches,
+        Late(lambda found, count: model.watching.add(totals, found, count)) as late,
+    ):
         for batch in batches:
             arrays, sizes = executable.feeder.prepare(batch)
             count = data.samples_in(batch)
             samples += count
-            model.watching.add(totals, executable.run(arrays, sizes), count)
+            late.put(executable.run(arrays, sizes), count)
     return model.watching.results(totals, samples)
 
 

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from types import TracebackType
 
 import numpy as np
 
-from graphc.errors import DeclarationError
+from graphc.errors import DeclarationError, GraphcError
 from graphc.frontend.metrics import Metric
 from graphc.frontend.tensor import Tensor
 from graphc.node import describe
 from graphc.origin import user_location
 from graphc.scalar import Array
 
-__all__ = ["Total", "Watching"]
+__all__ = ["Late", "Total", "Watching"]
 
+_MOST_LATE = 16
+"""Steps that may wait to be added up; a GPU is never so far behind that reading the oldest would hold it up."""
 Total = float | list[float]
 """A sum over batches: of means, each times its number of samples, or of the counts of a metric, row after row."""
 
@@ -65,3 +70,47 @@ class Watching:
         metric = self.metrics[key]
         sizes = [size for size in metric.counts.shape if isinstance(size, int)]
         return float(metric.finish(np.asarray(counts, np.float64).reshape(sizes)))
+
+
+class Late:
+    """Outputs of the last steps that are not added up yet: a GPU may still compute them, and whoever reads a number
+    waits for it.
+
+    add: takes the outputs of a step and its number of samples; it gets the steps in their order, the last at the end
+    of the block that this is used in, also if that ends with an error. A step whose outputs cannot be read is left out,
+    and its error raised once the others have been added.
+    """
+
+    def __init__(self, add: Callable[[Mapping[str, Array], int], None]) -> None:
+        self._add = add
+        self._steps: deque[tuple[Mapping[str, Array], int]] = deque()
+
+    def put(self, found: Mapping[str, Array], samples: int) -> None:
+        """Have a step added up, at the latest a few steps from now."""
+        self._steps.append((found, samples))
+        if len(self._steps) > _MOST_LATE:
+            self.add_all_but(_MOST_LATE)
+
+    def add_all_but(self, count: int = 0) -> None:
+        """Add up all steps but the last of them."""
+        failure: GraphcError | None = None
+        while len(self._steps) > count:
+            try:
+                self._add(*self._steps[0])
+            except GraphcError as error:
+                failure = failure or error
+            self._steps.popleft()
+        if failure is not None:
+            raise failure
+
+    def __enter__(self) -> Late:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self.add_all_but()
+            return
+        with suppress(GraphcError):
+            self.add_all_but()

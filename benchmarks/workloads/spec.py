@@ -49,9 +49,9 @@ class Workload:
         return "p1" in self.cfg
 
     @staticmethod
-    def figure(loss: float) -> float:
-        """The number by which a step is compared with the reference."""
-        return loss
+    def figure(loss: Any) -> float:
+        """The number by which a step is compared with the reference; a GPU may still be computing the loss."""
+        return float(loss)
 
     def without_dropout(self) -> Workload:
         """The same without random numbers, so that losses can be compared."""

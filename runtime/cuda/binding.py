@@ -11,6 +11,7 @@ from graphc.dims import evaluate
 from graphc.passes.storage import Storage
 from graphc.runtime.cuda.device import COMPUTE, COPIES, Device
 from graphc.runtime.cuda.memory import Memory, arrange
+from graphc.runtime.cuda.products import PlannedProduct
 from graphc.scalar import Array
 
 __all__ = ["Binding", "Output", "Slot", "bytes_of", "shape_of"]
@@ -90,13 +91,18 @@ class Output:
 
 
 class Binding:
-    """What given sizes need. steps: how many have been run."""
+    """What given sizes need. products: what a library computes. steps: how many have been run."""
 
     def __init__(
-        self, device: Device, inputs: Iterable[Storage], outputs: Iterable[Storage], sizes: Mapping[str, int]
+        self,
+        device: Device,
+        inputs: Iterable[Storage],
+        outputs: Iterable[Storage],
+        sizes: Mapping[str, int],
+        products: Mapping[int, PlannedProduct],
     ) -> None:
         inputs = list(inputs)
-        self.sizes = dict(sizes)
+        self.sizes, self.products = dict(sizes), products
         self.steps = 0
         self._slots = [Slot(device, inputs, sizes) for _ in range(2)]
         places, total = arrange(bytes_of(outputs, sizes))

@@ -23,13 +23,15 @@ from weakref import finalize
 
 from graphc.dims import evaluate
 from graphc.dtypes import FLOAT32, FLOAT64, DType
-from graphc.errors import CompilationError, DeviceError, MissingPackageError
+from graphc.errors import CompilationError, DeclarationError, DeviceError, GraphcError, MissingPackageError
 from graphc.origin import user_location
 from graphc.passes.gemm import Gemm, Matrix
 from graphc.passes.memory import ALIGNMENT
 
-__all__ = ["WORKSPACE", "CublasLt", "Descriptors", "Library", "Product", "available", "describe"]
+__all__ = ["INSTALL", "WORKSPACE", "CublasLt", "Descriptors", "Library", "Product", "available", "describe"]
 
+INSTALL = 'pip install "graphc[cublas]"'
+"""What brings the library."""
 WORKSPACE = 1 << 25
 """Bytes of memory beside operands and result that an algorithm may ask for, if nothing else is said."""
 
@@ -47,6 +49,8 @@ _STATUS = {
     15: "NOT_SUPPORTED",
     16: "LICENSE_ERROR",
 }
+_NOT_FOR_IT = frozenset({7, 8, 15})
+"""Statuses of a search that say: not this product. All others are of the machine and not of the product."""
 _TYPES = {FLOAT32: 0, FLOAT64: 1}
 _PRECISIONS = {"float32": 68, "tf32": 77, "bfloat16": 75}
 _IN_FLOAT64 = 70
@@ -169,16 +173,16 @@ def available() -> str | None:
     return found if isinstance(found, str) else None
 
 
-def _check(status: int, name: str, subject: str) -> None:
+def _check(status: int, name: str, subject: str, kind: type[GraphcError] = DeviceError) -> None:
     """Raise the error of a call that failed. subject: the product that it was made for."""
     if status == 0:
         return
-    way_out = "let the kernels of graphc compute it"
+    way_out = 'let the kernels of graphc compute it, with precision="exact"'
     if status == 1:
         way_out = "install the NVIDIA driver, and look with nvidia-smi whether it sees the GPU"
     elif status == 3:
         way_out = "a smaller batch, or end other programs that use this GPU"
-    raise DeviceError(
+    raise kind(
         f"cuBLASLt does not compute {subject}",
         at=str(user_location()),
         facts=[("refused", name)],
@@ -240,7 +244,7 @@ def describe(library: Library, gemm: Gemm, values: Mapping[str, int], precision:
     """The descriptors of a product of known sizes, none of which is 0. values: of the kernel's sizes. precision: as for
     ``CublasLt.plan``."""
     if precision not in _PRECISIONS:
-        raise CompilationError(
+        raise DeclarationError(
             f"{precision!r} is no precision of matrix products",
             at=str(user_location()),
             expected=", ".join(_PRECISIONS),
@@ -330,7 +334,7 @@ class CublasLt:
     def __init__(self, library: Library | None = None) -> None:
         found = library if library is not None else _load()
         if isinstance(found, str):
-            raise MissingPackageError(found, way_out="pip install 'graphc[cublas]'")
+            raise MissingPackageError(found, way_out=INSTALL)
         self.library: Library = found
         self._handle: _Handle | None = None
 
@@ -346,8 +350,10 @@ class CublasLt:
 
         values: of the kernel's sizes. precision: of products of float32: "float32", or less exact and faster "tf32" (10
         bits of each factor) or "bfloat16" (7 bits); sums are float32. workspace: the most bytes that it may need beside
-        its operands. alignment: what all addresses will be multiples of, a power of two. Raises DeviceError naming the
-        product where there is no GPU or no algorithm.
+        its operands. alignment: what all addresses will be multiples of, a power of two. The choice depends on the
+        product, the GPU and the version of the library alone, so results are the same in every run; on another GPU, or
+        with another version, they may differ by rounding. Raises CompilationError naming the product where the library
+        has no algorithm, DeviceError where there is no GPU that it can use.
         """
         parts = {part: evaluate(getattr(gemm, part), values) for part in ("batch", "rows", "columns", "depth")}
         biased = gemm.epilogue in ("bias", "relu_bias")
@@ -381,5 +387,6 @@ class CublasLt:
             *(_CANDIDATES, byref(candidates), byref(count)),
         )
         usable = [one for one in candidates[: count.value] if one.state == 0 and one.workspace <= workspace]
-        _check(status or (0 if usable else 15), "cublasLtMatmulAlgoGetHeuristic", known.subject)
+        kind = CompilationError if status == 0 or status in _NOT_FOR_IT else DeviceError
+        _check(status or (0 if usable else 15), "cublasLtMatmulAlgoGetHeuristic", known.subject, kind)
         return usable[0]

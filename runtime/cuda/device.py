@@ -23,7 +23,7 @@ from graphc.origin import user_location
 from graphc.runtime.cuda.driver import Driver, load_driver, no_device
 from graphc.scalar import Array
 
-__all__ = ["COMPUTE", "COPIES", "CudaDevice", "Device", "Launch", "open_device"]
+__all__ = ["COMPUTE", "COPIES", "CudaDevice", "Device", "Launch", "LibraryLaunch", "Work", "open_device"]
 
 COMPUTE, COPIES = 0, 1
 
@@ -45,6 +45,19 @@ class Launch:
     threads: int
     arguments: tuple[int, ...]
     call: int = 0
+
+
+@dataclass(frozen=True)
+class LibraryLaunch:
+    """Something that a library computes. run: puts it on the stream of this handle, and may be recorded once it has run
+    once. subject: what it is. call: which call of the program."""
+
+    run: Callable[[int], None]
+    subject: str
+    call: int = 0
+
+
+Work = Launch | LibraryLaunch
 
 
 class Device(Protocol):
@@ -93,11 +106,14 @@ class Device(Protocol):
     def load(self, data: bytes, entry: str) -> object:
         """The kernel of this name in a compiled module."""
 
-    def launch(self, launch: Launch) -> None:
-        """Run a kernel, in COMPUTE."""
+    def enter(self) -> None:
+        """Make this GPU the one that libraries use in this thread."""
 
-    def record(self, launches: Sequence[Launch]) -> object:
-        """Make one graph of kernels that run one after the other; nothing runs yet."""
+    def launch(self, launch: Work) -> None:
+        """Run a kernel or something of a library, in COMPUTE."""
+
+    def record(self, launches: Sequence[Work]) -> object:
+        """Make one graph of work that is done in this order; nothing runs yet."""
 
     def replay(self, recording: object) -> None:
         """Run a graph, in COMPUTE."""
@@ -167,8 +183,7 @@ class CudaDevice:
         attribute = self._driver.functions.CUdevice_attribute(number)
         return int(self._driver.call("cuDeviceGetAttribute", attribute, self._device))
 
-    def _call(self, name: str, *arguments: Any) -> Any:
-        """A call of the driver, in the context of this device."""
+    def enter(self) -> None:
         if self._process != os.getpid():
             raise DeviceError(
                 "a GPU cannot be used in the child of a fork",
@@ -179,6 +194,10 @@ class CudaDevice:
         if not getattr(self._thread, "ready", False):
             self._driver.call("cuCtxSetCurrent", self._context)
             self._thread.ready = True
+
+    def _call(self, name: str, *arguments: Any) -> Any:
+        """A call of the driver, in the context of this device."""
+        self.enter()
         return self._driver.call(name, *arguments)
 
     @property
@@ -233,7 +252,11 @@ class CudaDevice:
         weakref.finalize(kernel, self._discard, "cuModuleUnload", module).atexit = False
         return kernel
 
-    def launch(self, launch: Launch) -> None:
+    def launch(self, launch: Work) -> None:
+        if isinstance(launch, LibraryLaunch):
+            self.enter()
+            launch.run(int(self._streams[COMPUTE]))
+            return
         assert isinstance(launch.function, _Held)
         count = len(launch.arguments)
         values = (ctypes.c_int64 * count)(*launch.arguments)
@@ -243,7 +266,7 @@ class CudaDevice:
         stream = self._streams[COMPUTE]
         self._call("cuLaunchKernel", launch.function.handle, *grid, 0, stream, ctypes.addressof(pointers), 0)
 
-    def record(self, launches: Sequence[Launch]) -> object:
+    def record(self, launches: Sequence[Work]) -> object:
         stream = self._streams[COMPUTE]
         mode = self._driver.functions.CUstreamCaptureMode(_THREAD_LOCAL)
         self._recording = True
@@ -261,7 +284,7 @@ class CudaDevice:
         weakref.finalize(recording, self._discard, "cuGraphExecDestroy", recording.handle).atexit = False
         return recording
 
-    def _capture(self, launches: Sequence[Launch]) -> None:
+    def _capture(self, launches: Sequence[Work]) -> None:
         try:
             for launch in launches:
                 self.launch(launch)

@@ -9,7 +9,8 @@ from graphc.passes.cuda_grid import CudaKernel
 from graphc.passes.lower import KernelCall
 from graphc.passes.storage import Side, Storage
 from graphc.passes.threads import Command
-from graphc.runtime.cuda.device import Launch
+from graphc.runtime.cuda.device import Launch, Work
+from graphc.runtime.cuda.products import PlannedProduct
 from graphc.runtime.walk import ProgramWalk
 
 __all__ = ["LaunchWriter", "Part"]
@@ -22,7 +23,8 @@ class LaunchWriter(ProgramWalk):
     """Writes the launches of a program for given sizes; a call with nothing to do has none.
 
     parts: the kernels of a call, by its number, in the order in which they are launched. address: of a piece of memory.
-    scratch: where kernels leave something for the next. A kernel on a side of a choice gets where the condition lies
+    scratch: where kernels leave something for the next. products: those that a library computes, by the number of the
+    call. workspace: of the library. A kernel on a side of a choice gets where the condition lies
     and for which value it is to run, from the outermost choice to the innermost.
     """
 
@@ -33,10 +35,13 @@ class LaunchWriter(ProgramWalk):
         sizes: Mapping[str, int],
         address: Callable[[Storage], int],
         scratch: int,
+        products: Mapping[int, PlannedProduct],
+        workspace: int,
     ) -> None:
         super().__init__(calls, sizes)
         self.parts, self.address, self.scratch = parts, address, scratch
-        self.launches: list[Launch] = []
+        self.products, self.workspace = products, workspace
+        self.launches: list[Work] = []
         self._guards: tuple[int, ...] = ()
 
     def meet_side(self, side: Side, inside: Callable[[], None]) -> None:
@@ -47,10 +52,13 @@ class LaunchWriter(ProgramWalk):
         self._guards = outside
 
     def meet_command(self, command: Command) -> None:
-        """A launch of each kernel whose grid has any blocks."""
+        """A launch of each kernel whose grid has any blocks, or of the product in their place."""
         call = self.calls[command.call]
         values = [evaluate(size, self.sizes) for size in call.sizes]
         places = [self._at(argument) for argument in call.arguments]
+        if command.call in self.products:
+            self.launches.append(self.products[command.call].launch(places, self.workspace, command.call))
+            return
         for kernel, function in self.parts[command.call]:
             blocks = kernel.blocks(values)
             if blocks:

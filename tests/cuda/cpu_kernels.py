@@ -13,6 +13,7 @@ from graphc.passes.build import Program
 from graphc.passes.cuda_grid import CudaKernel
 from graphc.runtime.compilation import Task, compile_sources
 from graphc.runtime.cuda.compiler import Cubin
+from graphc.runtime.cuda.cublaslt import CublasLt
 from graphc.runtime.cuda.device import CudaDevice
 from graphc.runtime.cuda.driver import Driver
 from graphc.runtime.cuda.executable import CudaExecutable
@@ -30,17 +31,21 @@ def executable_on(
     program: Program,
     cells: Mapping[Node, Cell],
     device: CudaDevice | None = None,
+    library: CublasLt | None = None,
 ) -> CudaExecutable:
-    """A program whose kernels run on the CPU, on a device over a fake driver."""
+    """A program whose kernels run on the CPU, on a device over a fake driver. library: computes its products."""
 
     def compile(kernels: Sequence[CudaKernel], capability: tuple[int, int]) -> list[Cubin]:
         return as_modules(fake, kernels, cpu_functions(kernels))
 
-    return CudaExecutable(program, cells, "exact", device or CudaDevice(Driver(fake)), compile)
+    precision = "exact" if library is None else "float32"
+    device = device or CudaDevice(Driver(fake))
+    return CudaExecutable(program, cells, precision, device, compile, lambda precision, device: library)
 
 
 def as_modules(fake: FakeDriver, kernels: Sequence[CudaKernel], functions: Sequence[Run]) -> list[Cubin]:
-    """A module of the fake driver for each kernel; a kernel whose guards say no does nothing."""
+    """A module of the fake driver for each kernel. A kernel whose guards say no does nothing; of two that compute a
+    product in parts, the second does all."""
     cubins = []
     for number, (kernel, function) in enumerate(zip(kernels, functions, strict=True)):
         name = f"{kernel.kernel.name}_{number}"
@@ -51,12 +56,15 @@ def as_modules(fake: FakeDriver, kernels: Sequence[CudaKernel], functions: Seque
 def _guarded(kernel: CudaKernel, function: Run) -> Kernel:
     count = len(kernel.kernel.sizes) + len(kernel.kernel.buffers)
 
+    first = count + bool(kernel.scratch)
+    half = bool(kernel.scratch) and kernel.before is None
+
     def run(arguments: tuple[int, ...]) -> None:
-        guards = list(zip(arguments[count::2], arguments[count + 1 :: 2], strict=True))
-        if all(ctypes.c_uint8.from_address(place).value == chosen for place, chosen in guards):
+        guards = list(zip(arguments[first::2], arguments[first + 1 :: 2], strict=True))
+        if not half and all(ctypes.c_uint8.from_address(place).value == chosen for place, chosen in guards):
             function(arguments[:count])
 
-    return Kernel(count + 2 * kernel.guards, run)
+    return Kernel(first + 2 * kernel.guards, run)
 
 
 def cpu_functions(kernels: Sequence[CudaKernel]) -> list[Run]:

@@ -47,6 +47,9 @@ class Stream:
     done: int = 0
     capture: list[Work] | None = None
 
+    def __int__(self) -> int:
+        return id(self)
+
     def put(self, work: Work) -> None:
         if self.capture is not None:
             self.capture.append(work)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from ctypes import byref, c_double, c_float, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p, sizeof
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from graphc.runtime.cuda.cublaslt import Library
 from graphc.scalar import Array
+from tests.cuda.fake_driver import FakeDriver
 
 OPERATION: dict[str, tuple[int, Any]] = {
     "compute": (0, c_int32),
@@ -98,7 +100,8 @@ class OnHost:
         self.refuses: dict[str, int] = {}
         self.asked: dict[str, int] = {}
         self.bias_asked = 0
-        self.last_run = 0, 0
+        self.workspaces: set[int] = set()
+        self.last_run, self.last_workspace = (0, 0), 0
         self.found = 1
 
     def call(self, name: str, *arguments: Any) -> int:
@@ -112,6 +115,7 @@ class OnHost:
             self.bias_asked = read(self.inner, "MatmulDesc", arguments[1], OPERATION)["bias"]
             arguments[9]._obj.value = self.found
             arguments[8]._obj[0].workspace = self.workspace
+            self.workspaces.add(self.workspace)
         elif name == "cublasLtMatmul":
             self.multiply(*arguments)
         elif name != "cublasLtDestroy":
@@ -119,10 +123,11 @@ class OnHost:
         return 0
 
     def multiply(self, handle: c_void_p, operation: c_void_p, alpha: Any, *rest: Any) -> None:
-        """The definition of the library's product, from what was told of it alone."""
+        """Compute a product on its stream, from what the library was told of it alone."""
         a, a_layout, b, b_layout, beta, c, c_layout, d, d_layout, _, at, workspace, stream = rest
-        assert (handle.value, workspace, c.value, c_layout.value) == (1, self.workspace, d.value, d_layout.value)
-        self.last_run = at.value or 0, stream.value or 0
+        assert (handle.value, c.value, c_layout.value) == (1, d.value, d_layout.value)
+        assert workspace in self.workspaces
+        self.last_run, self.last_workspace = (at.value or 0, stream.value or 0), workspace
         told = read(self.inner, "MatmulDesc", operation, OPERATION)
         kind: Any = c_double if told["scale"] else c_float
         assert told["pointer mode"] == 0
@@ -133,13 +138,15 @@ class OnHost:
         )
         left = left.swapaxes(1, 2) if told["transpose a"] else left
         right = right.swapaxes(1, 2) if told["transpose b"] else right
-        value = alpha._obj.value * (left @ right)
-        if beta._obj.value:
-            value += beta._obj.value * out
+        vector = np.zeros(out.shape[1], kind)
         if told["epilogue"] & 4:
             vector = np.ctypeslib.as_array(ctypes.cast(told["bias"], ctypes.POINTER(kind)), (out.shape[1],))
-            value = value + vector[:, None]
-        out[...] = np.maximum(value, 0) if told["epilogue"] & 2 else value
+        factors = alpha._obj.value, beta._obj.value
+        self.put(partial(compute, left, right, out, vector, factors, bool(told["epilogue"] & 2)))
+
+    def put(self, work: Callable[[], None]) -> None:
+        """Give the stream of the last run something to do."""
+        work()
 
     def matrices(self, address: c_void_p, layout: dict[str, int], kind: Any) -> Array:
         """Matrices in columns: the element (i, j) of matrix n lies at i + j * leading + n * step."""
@@ -150,3 +157,40 @@ class OnHost:
         shape = layout["batch"], layout["rows"], layout["columns"]
         strides = [sizeof(kind) * step for step in (layout["step"], 1, layout["leading"])]
         return np.lib.stride_tricks.as_strided(flat, shape, strides)
+
+
+def compute(left: Array, right: Array, out: Array, vector: Array, factors: tuple[float, float], relu: bool) -> None:
+    """The definition of the library's product. vector: added to each column. factors: of the product, and of what is
+    in the result, which is not read if that is 0."""
+    value = factors[0] * (left @ right)
+    if factors[1]:
+        value += factors[1] * out
+    value = value + vector[:, None]
+    out[...] = np.maximum(value, 0) if relu else value
+
+
+class OnStreams(OnHost):
+    """The library on a fake driver: products are computed when their stream comes to them."""
+
+    def __init__(self, fake: FakeDriver, workspace: int = 512) -> None:
+        super().__init__(Memory(), workspace)
+        self.fake = fake
+        self.computed = 0
+        self.alignments: list[int] = []
+
+    def call(self, name: str, *arguments: Any) -> int:
+        status = super().call(name, *arguments)
+        if name == "cublasLtMatmulAlgoGetHeuristic" and status == 0:
+            self.alignments.append(self.asked["alignment a"])
+        return status
+
+    def put(self, work: Callable[[], None]) -> None:
+        place, handle = self.last_run
+        (stream,) = (one for one in self.fake.streams if int(one) == handle)
+        stream.put(partial(self._compute, work, place, self.last_workspace))
+
+    def _compute(self, work: Callable[[], None], place: int, size: int) -> None:
+        if size:
+            self.fake.bytes_at(place)[:size] = 0xAB  # whatever else lies there is spoilt
+        work()
+        self.computed += 1

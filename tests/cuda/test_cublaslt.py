@@ -16,7 +16,7 @@ import pytest
 import graphc as gc
 from graphc.dims import Dim, evaluate
 from graphc.dtypes import FLOAT32, FLOAT64
-from graphc.errors import CompilationError, DeviceError, MissingPackageError
+from graphc.errors import CompilationError, DeclarationError, DeviceError, GraphcError, MissingPackageError
 from graphc.frontend.state import aligned_empty
 from graphc.passes.gemm import Gemm, Matrix, as_gemm
 from graphc.runtime.cuda import cublaslt
@@ -26,6 +26,7 @@ from tests.cuda.host_products import LAYOUT, OPERATION, Memory, OnHost, read
 from tests.passes.building import program_of
 
 ROOT = Path(__file__).parents[2]
+OWN_KERNELS = 'let the kernels of graphc compute it, with precision="exact"'
 
 
 @pytest.fixture(params=["python", "library"])
@@ -164,7 +165,7 @@ def test_float32_is_exact_unless_asked_otherwise_and_float64_always(
 
 
 def test_an_unknown_precision_is_refused(host: OnHost) -> None:
-    with pytest.raises(CompilationError) as caught:
+    with pytest.raises(DeclarationError) as caught:
         CublasLt(host).plan(PLAIN, {}, "float16")
     text = str(caught.value)
     assert "'float16' is no precision of matrix products" in text
@@ -238,20 +239,21 @@ def test_an_address_off_its_alignment_is_refused(host: OnHost) -> None:
 
 
 @pytest.mark.parametrize(
-    ("function", "status", "name", "way_out"),
+    ("function", "status", "name", "way_out", "kind"),
     [
-        ("cublasLtCreate", 1, "NOT_INITIALIZED", "NVIDIA driver"),
-        ("cublasLtMatmulAlgoGetHeuristic", 15, "NOT_SUPPORTED", "let the kernels of graphc compute it"),
-        ("cublasLtMatrixLayoutCreate", 3, "ALLOC_FAILED", "a smaller batch"),
-        ("cublasLtMatmul", 13, "EXECUTION_FAILED", "let the kernels of graphc compute it"),
-        ("cublasLtMatmul", 99, "UNKNOWN", "let the kernels of graphc compute it"),
+        ("cublasLtCreate", 1, "NOT_INITIALIZED", "NVIDIA driver", DeviceError),
+        ("cublasLtMatmulAlgoGetHeuristic", 15, "NOT_SUPPORTED", OWN_KERNELS, CompilationError),
+        ("cublasLtMatmulAlgoGetHeuristic", 14, "INTERNAL_ERROR", OWN_KERNELS, DeviceError),
+        ("cublasLtMatrixLayoutCreate", 3, "ALLOC_FAILED", "a smaller batch", DeviceError),
+        ("cublasLtMatmul", 13, "EXECUTION_FAILED", OWN_KERNELS, DeviceError),
+        ("cublasLtMatmul", 99, "UNKNOWN", OWN_KERNELS, DeviceError),
     ],
 )
 def test_an_error_names_the_product_and_the_status(
-    host: OnHost, function: str, status: int, name: str, way_out: str
+    host: OnHost, function: str, status: int, name: str, way_out: str, kind: type[GraphcError]
 ) -> None:
     host.refuses[function] = status
-    with pytest.raises(DeviceError) as caught:
+    with pytest.raises(kind) as caught:
         CublasLt(host).plan(CASES["batch"], {}).run(64, 128, 192)
     text = str(caught.value)
     assert "cuBLASLt does not compute 3 products f32[4, 6] @ f32[6, 5]" in text
@@ -263,7 +265,7 @@ def test_an_error_names_the_product_and_the_status(
 @pytest.mark.parametrize(("found", "workspace"), [(0, 512), (1, 1 << 30)])
 def test_a_product_without_an_algorithm_is_refused(host: OnHost, found: int, workspace: int) -> None:
     host.found, host.workspace = found, workspace
-    with pytest.raises(DeviceError, match=r"CUBLAS_STATUS_NOT_SUPPORTED \(15\)"):
+    with pytest.raises(CompilationError, match=r"CUBLAS_STATUS_NOT_SUPPORTED \(15\)"):
         CublasLt(host).plan(PLAIN, {})
 
 
@@ -282,7 +284,7 @@ def test_a_missing_library_says_what_brings_it(found_again: pytest.MonkeyPatch) 
     with pytest.raises(MissingPackageError) as caught:
         CublasLt()
     assert "cuBLASLt is not installed" in str(caught.value)
-    assert "pip install 'graphc[cublas]'" in str(caught.value)
+    assert 'pip install "graphc[cublas]"' in str(caught.value)
 
 
 def test_a_broken_or_old_library_is_passed_over(found_again: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import ctypes
 import gc as garbage
 import inspect
 import re
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,11 @@ from graphc.errors import DeviceError
 from graphc.runtime.cuda import device as device_module
 from graphc.runtime.cuda import driver as driver_module
 from graphc.runtime.cuda import toolkit
-from graphc.runtime.cuda.device import COMPUTE, COPIES, CudaDevice, Launch
+from graphc.runtime.cuda.device import COMPUTE, COPIES, CudaDevice, Launch, LibraryLaunch
 from graphc.runtime.cuda.driver import Driver
 from graphc.runtime.cuda.memory import Memory, arrange
 from graphc.scalar import Array
-from tests.cuda.fake_driver import FakeDriver, Kernel
+from tests.cuda.fake_driver import OK, FakeDriver, Kernel
 
 
 def device_on(fake: FakeDriver) -> CudaDevice:
@@ -255,3 +256,38 @@ def test_the_real_bindings_take_the_arguments_of_every_call() -> None:
     }.items():
         with pytest.raises(missing):
             getattr(real, name)(*arguments)
+
+
+def test_a_library_runs_in_the_context_of_the_device_on_its_stream_and_in_recordings(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fake, entered, done = FakeDriver(), list[str](), list[int]()
+
+    def set_current(context: str) -> object:
+        entered.append(context)
+        return OK
+
+    device = device_on(fake)
+    monkeypatch.setattr(fake, "set_current", set_current)
+
+    def run(handle: int) -> None:
+        (stream,) = (one for one in fake.streams if int(one) == handle)
+        stream.put(lambda: done.append(handle))
+
+    work = LibraryLaunch(run, "a product")
+    thread = threading.Thread(target=device.launch, args=(work,))
+    thread.start()
+    thread.join()
+    assert entered == ["context"]  # a thread has no context of its own
+    assert done == []
+    device.synchronize()
+    assert done == [int(fake.streams[COMPUTE])]
+    recording = device.record([work, work])
+    assert len(done) == 1
+    device.replay(recording)
+    device.synchronize()
+    assert len(done) == 3
+
+
+def test_the_handle_of_a_stream_is_a_number_for_libraries() -> None:
+    assert int(real_bindings().CUstream(0x1230)) == 0x1230

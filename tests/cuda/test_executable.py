@@ -107,7 +107,7 @@ def test_kernels_are_compiled_for_the_capability_of_the_device_and_loaded_by_the
 
     graph = model.graph("predict")
     cells = {node: model.cells[str(getattr(node.op, "label", ""))] for node in graph.states}
-    executable = CudaExecutable(build_program(graph), cells, "float32", CudaDevice(Driver(fake)), compile)
+    executable = CudaExecutable(build_program(graph), cells, "exact", CudaDevice(Driver(fake)), compile)
     assert capabilities == [(9, 0)]
     assert fake.loaded == len(executable.kernels) > 0
     assert all(name.encode() in data for data, (name,) in fake.kernels.items())

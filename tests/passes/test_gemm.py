@@ -21,7 +21,7 @@ from graphc.passes.memory import check_plan, plan_memory
 from graphc.passes.storage import Rounds
 from graphc.passes.terms import Index, TermBuilder
 from graphc.runtime.executable import Executable
-from graphc.runtime.report import flops_of
+from graphc.runtime.figures import flops_of
 from graphc.scalar import Array
 from tests.end_to_end.workloads import WORKLOADS
 from tests.harness import same_bits

@@ -25,7 +25,7 @@ def simulated(program: Program, cells: Mapping[Node, Cell], precision: str, fake
     def compile(kernels: Sequence[CudaKernel], capability: tuple[int, int]) -> list[Cubin]:
         return [_module(fake, kernel) for kernel in kernels]
 
-    return CudaExecutable(program, cells, precision, CudaDevice(Driver(fake)), compile)
+    return CudaExecutable(program, cells, precision, CudaDevice(Driver(fake)), compile, lambda precision, device: None)
 
 
 def _module(fake: FakeDriver, kernel: CudaKernel) -> Cubin:

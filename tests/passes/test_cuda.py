@@ -124,6 +124,7 @@ def test_updates_of_an_embedding_are_added_by_a_block_for_each_row_of_it() -> No
 def test_a_kernel_on_a_side_of_a_choice_looks_at_the_condition_first() -> None:
     x = gc.input("x", shape=("n",))
     y = gc.cond(x.sum() > 0.0, lambda: gc.exp(x), lambda: x - 1.0)
+    assert isinstance(y, Tensor)
     guarded = [cuda_kernel(call) for call in calls(y, inputs=[x]) if call.loops]
     assert [kernel.guards for kernel in guarded] == [1, 1]
     assert "if (when0[0] != 0) != (chosen0 != 0):\n        return" in guarded[0].source.code

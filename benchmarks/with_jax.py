@@ -37,7 +37,7 @@ def build(workload: Workload, device: str = "cpu", precision: str = "float32") -
     device: what the environment says too. On a GPU a step returns before it is done; reading its loss waits for it.
     """
     if device == "cuda":
-        jax.config.update("jax_default_matmul_precision", PRECISIONS[precision])
+        _prepare(precision)
     params = {name: jnp.array(value) for name, value in channels_last(workload.params).items()}
     kept = [{name: jnp.zeros_like(value) for name, value in params.items()} for _ in range(slots(workload.opt))]
     extra = _first_extra(workload, params)
@@ -59,6 +59,15 @@ def build(workload: Workload, device: str = "cpu", precision: str = "float32") -
         return float(loss) if device == "cpu" else loss
 
     return step
+
+
+def _prepare(precision: str) -> None:
+    """Set how products are computed on a GPU. RuntimeError if JAX sees none."""
+    try:
+        jax.devices()
+    except (RuntimeError, AssertionError):  # the latter where JAX was installed without CUDA
+        raise RuntimeError("this JAX sees no GPU") from None
+    jax.config.update("jax_default_matmul_precision", PRECISIONS[precision])
 
 
 def _first_extra(workload: Workload, params: Values) -> Extra:

@@ -27,6 +27,8 @@ def peak_megabytes() -> float:
 def prepare(device: str, precision: str) -> None:
     """Set up a GPU: how products and convolutions are computed, and that the quickest convolution is looked for."""
     if device == "cuda":
+        if not torch.cuda.is_available():
+            raise RuntimeError("this PyTorch sees no GPU")
         torch.set_float32_matmul_precision(PRECISIONS[precision])
         torch.backends.cudnn.allow_tf32 = precision == "tf32"
         torch.backends.cudnn.benchmark = True

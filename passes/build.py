@@ -35,10 +35,11 @@ from graphc.passes.winograd import UseWinograd
 __all__ = ["Program", "build_program", "checks_inputs", "optimisations"]
 
 
-def optimisations(training: bool, winograd: bool = True) -> tuple[Pass, ...]:
+def optimisations(training: bool, winograd: bool = True, vectors: bool = True) -> tuple[Pass, ...]:
     """The passes between a declared (and differentiated) graph and its kernels, in their order.
 
-    winograd: whether convolutions may take the form with fewer multiplications.
+    winograd: whether convolutions may take the form with fewer multiplications. vectors: whether kernels read right
+    operands of products in vectors.
     """
     return (
         NameUniquely(),
@@ -49,16 +50,16 @@ def optimisations(training: bool, winograd: bool = True) -> tuple[Pass, ...]:
         Simplify(),
         SplitReductions(),
         SplitPhases(),
-        LayOut(),
+        LayOut(vectors),
         UseWinograd(winograd),
-        OptimiseBodies(partial(_optimised_body, training=training, winograd=winograd)),
+        OptimiseBodies(partial(_optimised_body, training=training, winograd=winograd, vectors=vectors)),
         IsolateRoots(),
     )
 
 
-def _optimised_body(body: Graph, training: bool, winograd: bool) -> Graph:
+def _optimised_body(body: Graph, training: bool, winograd: bool, vectors: bool) -> Graph:
     """The body of a loop after all passes but the last, which follows when it is known what of it is needed."""
-    return run_pipeline(body, optimisations(training, winograd)[:-1], dump="")
+    return run_pipeline(body, optimisations(training, winograd, vectors)[:-1], dump="")
 
 
 @dataclass(frozen=True)
@@ -81,22 +82,22 @@ class Program:
         return tuple(dict.fromkeys(memory for argument in arguments for memory in memory_of(argument)))
 
 
-def build_program(graph: Graph, fuse: Fuse | None = None, split: bool = False, rows: bool = False) -> Program:
+def build_program(graph: Graph, fuse: Fuse | None = None, split: bool = False, on_gpu: bool = False) -> Program:
     """The program of an optimised graph.
 
-    split: large products have kernels of their own, for a library to compute. rows: what is computed row by row, one
-    call after the other, becomes one kernel.
+    split: large products have kernels of their own, for a library to compute. on_gpu: what is computed row by row, one
+    call after the other, becomes one kernel, and so does the writing of a padded tensor.
     """
     checks: list[Node] = []
-    ordered = _checks_first(_calls_of(graph, fuse or Fuse(), checks, count()))
+    ordered = _checks_first(_calls_of(graph, fuse or Fuse(), checks, count(), on_gpu))
     if split:
         ordered = split_products(ordered)
-    if rows:
+    if on_gpu:
         ordered = merge_rows(ordered)
     return Program(graph, tuple(ordered), plan_memory(ordered), tuple(checks))
 
 
-def _calls_of(graph: Graph, fuse: Fuse, checks: list[Node], numbers: Iterator[int]) -> list[KernelCall]:
+def _calls_of(graph: Graph, fuse: Fuse, checks: list[Node], numbers: Iterator[int], on_gpu: bool) -> list[KernelCall]:
     """The calls that compute a graph; numbers: for names of loops and choices."""
     fusion = fuse(graph)
     placement = place_values(graph, fusion)
@@ -106,10 +107,10 @@ def _calls_of(graph: Graph, fuse: Fuse, checks: list[Node], numbers: Iterator[in
             checks.append(group.roots[0])
         if group.kind in ("scan", "cond"):
             lower = lower_scan if group.kind == "scan" else lower_cond
-            body = partial(_calls_of, fuse=fuse, checks=checks, numbers=numbers)
+            body = partial(_calls_of, fuse=fuse, checks=checks, numbers=numbers, on_gpu=on_gpu)
             calls += lower(group.roots, fusion.stored, placement.storage, f"{group.kind}{next(numbers)}", body)
         else:
-            calls += lower_group(group, fusion.stored, placement.storage, len(checks))
+            calls += lower_group(group, fusion.stored, placement.storage, len(checks), on_gpu)
     for source, target in placement.copies:
         calls.append(lower_copy(KernelWriter(fusion.stored, placement.storage), source, target))
     return calls

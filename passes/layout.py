@@ -25,36 +25,37 @@ __all__ = ["LayOut"]
 class LayOut:
     """Transpose operands of contractions where the kernels need it.
 
-    Batch, free and contracted axes must each be one run of memory. The right operand's last axis must be a free one,
-    since kernels read it in vectors; the left operand is read number by number, in either order. A convolution's zeros
-    are written into memory once, so that its kernel need not ask where it is.
+    Batch, free and contracted axes must each be one run of memory. If kernels read the right operand in vectors, its
+    last axis must be a free one; the left operand is read number by number, in either order. A convolution's zeros are
+    written into memory once, so that its kernel need not ask where it is.
     """
 
+    vectors: bool = True
     description: str = "transpose and pad operands of contractions where kernels need it"
 
     def __call__(self, graph: Graph) -> Graph:
         """The graph with transpositions added."""
-        return graph.map(rebuild(graph.nodes, _arrange))
+        return graph.map(rebuild(graph.nodes, self._arrange))
 
-
-def _arrange(node: Node) -> Node:
-    if isinstance(node.op, ConvGeneral):
-        return _arrange_convolution(node, node.op)
-    if not isinstance(node.op, DotGeneral):
-        return node
-    op, (left, right) = node.op, node.inputs
-    lhs_free, rhs_free = op.free_axes(left.type.rank, right.type.rank)
-    groups = (op.lhs_batch, lhs_free, op.lhs_contract)
-    if not all(_one_run(left.type.shape, axes) for axes in groups):
-        left = apply(Transpose((*op.lhs_batch, *lhs_free, *op.lhs_contract)), left)
-        batch, free, count = len(op.lhs_batch), len(lhs_free), left.type.rank
-        op = replace(op, lhs_batch=tuple(range(batch)), lhs_contract=tuple(range(batch + free, count)))
-    groups = (op.rhs_batch, rhs_free, op.rhs_contract)
-    if not all(_one_run(right.type.shape, axes) for axes in groups) or not _vectors(right.type.shape, rhs_free):
-        right = apply(Transpose((*op.rhs_batch, *op.rhs_contract, *rhs_free)), right)
-        batch, contract = len(op.rhs_batch), len(op.rhs_contract)
-        op = replace(op, rhs_batch=tuple(range(batch)), rhs_contract=tuple(range(batch, batch + contract)))
-    return node if op == node.op and (left, right) == node.inputs else apply(op, left, right)
+    def _arrange(self, node: Node) -> Node:
+        if isinstance(node.op, ConvGeneral):
+            return _arrange_convolution(node, node.op)
+        if not isinstance(node.op, DotGeneral):
+            return node
+        op, (left, right) = node.op, node.inputs
+        lhs_free, rhs_free = op.free_axes(left.type.rank, right.type.rank)
+        groups = (op.lhs_batch, lhs_free, op.lhs_contract)
+        if not all(_one_run(left.type.shape, axes) for axes in groups):
+            left = apply(Transpose((*op.lhs_batch, *lhs_free, *op.lhs_contract)), left)
+            batch, free, count = len(op.lhs_batch), len(lhs_free), left.type.rank
+            op = replace(op, lhs_batch=tuple(range(batch)), lhs_contract=tuple(range(batch + free, count)))
+        groups = (op.rhs_batch, rhs_free, op.rhs_contract)
+        runs = all(_one_run(right.type.shape, axes) for axes in groups)
+        if not runs or (self.vectors and not _vectors(right.type.shape, rhs_free)):
+            right = apply(Transpose((*op.rhs_batch, *op.rhs_contract, *rhs_free)), right)
+            batch, contract = len(op.rhs_batch), len(op.rhs_contract)
+            op = replace(op, rhs_batch=tuple(range(batch)), rhs_contract=tuple(range(batch, batch + contract)))
+        return node if op == node.op and (left, right) == node.inputs else apply(op, left, right)
 
 
 def _arrange_convolution(node: Node, op: ConvGeneral) -> Node:

@@ -79,11 +79,12 @@ class Target:
 
     def passes(self, training: bool) -> tuple[Pass, ...]:
         """The passes between a declared graph and its kernels."""
-        return optimisations(training, self.winograd and self.name == "cpu")
+        on_cpu = self.name == "cpu"
+        return optimisations(training, self.winograd and on_cpu, vectors=on_cpu)
 
     def program(self, graph: Graph) -> Program:
         """The program of an optimised graph."""
-        return build_program(graph, Fuse(self.fuse), self.uses_library, rows=self.fuse and self.name == "cuda")
+        return build_program(graph, Fuse(self.fuse), self.uses_library, on_gpu=self.fuse and self.name == "cuda")
 
     def executable(self, program: Program, cells: Mapping[Node, Cell]) -> Executable | CudaExecutable:
         """A program, compiled and ready to run; DeviceError if there is no GPU to run it."""

@@ -24,7 +24,7 @@ from graphc.scalar import Array
 from tests.cuda.cpu_kernels import executable_on
 from tests.cuda.fake_driver import FakeDriver
 from tests.cuda.host_products import OnStreams
-from tests.cuda.pairs import Pair
+from tests.cuda.pairs import Pair, run
 from tests.passes.building import program_of
 
 ORDERS = [(), (0,), (1,), (0, 1)]
@@ -121,6 +121,20 @@ def test_a_product_on_a_side_of_a_choice_is_not_given_to_the_library() -> None:
             fake, build_program(made.graph, split=True), made._executable.cells, library=CublasLt(OnStreams(fake))
         )
         assert len(executable.library_calls) == expected
+
+
+def test_a_product_of_one_element_lies_among_the_numbers_of_a_step() -> None:
+    x, y = gc.input("x", shape=(1 << 18,)), gc.input("y", shape=(1 << 18,))
+    function, fake = gc.function([x, y], [x @ y, y @ gc.exp(x)]), FakeDriver()
+    library = OnStreams(fake)
+    executable = executable_on(fake, function.program, {}, library=CublasLt(library))
+    rng = np.random.default_rng(0)
+    feed = {name: rng.random(1 << 18).astype(np.float32) for name in "xy"}
+    for _ in range(3):
+        found = list(run(executable, feed).values())
+        assert [float(number) for number in found] == pytest.approx(np.asarray(function(**feed)), rel=1e-5)
+    assert set(library.alignments) == {8}
+    assert library.computed == 3 * len(executable.library_calls) > 0
 
 
 def test_a_product_that_the_library_refuses_is_computed_by_the_kernel() -> None:

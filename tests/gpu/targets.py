@@ -26,6 +26,7 @@ Feed = Mapping[str, object]
 def moved(model: gc.Model, target: Target) -> gc.Model:
     """A model of which nothing has been compiled yet, for another target."""
     assert not model._programs
+    assert not model._executables
     model.target = target
     return model
 

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 import graphc as gc
+from graphc.runtime.cuda.cublaslt import available
+from graphc.runtime.cuda.executable import CudaExecutable
 from graphc.scalar import Array
 
 pytestmark = pytest.mark.gpu
@@ -22,10 +24,17 @@ def factors() -> tuple[Array, Array, Array]:
 
 
 def product(precision: str, activation: bool = True) -> gc.Function:
-    """A dense layer as a function."""
+    """A dense layer as a function; cuBLASLt computes the product if it is there, unless that is to be exact."""
+    missing = available()
+    if missing is not None and precision in ("tf32", "bfloat16"):
+        pytest.skip(missing)
     x, w, b = gc.input("x", shape=("n", DEPTH)), gc.input("w", shape=(DEPTH, COLUMNS)), gc.input("b", shape=(COLUMNS,))
     value = x @ w + b
-    return gc.function([x, w, b], gc.relu(value) if activation else value, target="cuda", precision=precision)
+    value = gc.relu(value) if activation else value
+    function = gc.function([x, w, b], value, target="cuda", precision=precision)
+    assert isinstance(function._executable, CudaExecutable)
+    assert len(function._executable.library_calls) == int(missing is None and precision != "exact")
+    return function
 
 
 @pytest.mark.parametrize("activation", [False, True], ids=["linear", "relu"])

@@ -22,7 +22,7 @@ from tests.harness import same_bits
 def programs(outputs: dict[str, Tensor], inputs: list[Tensor]) -> tuple[gc.Function, Program]:
     """A function, and its program with rows merged."""
     function = gc.function(inputs, outputs, training=True)
-    return function, build_program(function.graph, Fuse(), rows=True)
+    return function, build_program(function.graph, Fuse(), on_gpu=True)
 
 
 def merged(program: Program) -> list[int]:

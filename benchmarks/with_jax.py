@@ -28,7 +28,8 @@ def version() -> str:
 
 def peak_megabytes() -> float:
     """The most memory of the GPU that arrays have had."""
-    return float(jax.local_devices()[0].memory_stats()["peak_bytes_in_use"]) / 2**20
+    found = jax.local_devices()[0].memory_stats() or {}
+    return float(found.get("peak_bytes_in_use", 0)) / 2**20
 
 
 def build(workload: Workload, device: str = "cpu", precision: str = "float32") -> Callable[[Mapping[str, Array]], Any]:

@@ -2,8 +2,8 @@
 what they compute one after the other: the parts of a softmax, of a normalisation, of a cross-entropy.
 
 The kernel's body has loops over the rows for each call, in order. A printer may run them as they stand; on a GPU the
-threads of a row run all of them (``graphc.passes.cuda_rows``), so that what one call stores the next one finds in the
-cache, and there is one launch.
+threads of a row run all of them (``graphc.passes.cuda.row_programs``), so that what one call stores the next one finds
+in the cache, and there is one launch.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from graphc.graph import Graph
 from graphc.node import Node
 from graphc.origin import user_location
 from graphc.passes.build import Program, build_program, optimisations
-from graphc.passes.cuda import cuda_kernel
+from graphc.passes.cuda.kernels import cuda_kernel
 from graphc.passes.fuse import Fuse
 from graphc.passes.lower import KernelCall
 from graphc.passes.pipeline import Pass

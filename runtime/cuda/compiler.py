@@ -17,7 +17,7 @@ import numpy as np
 from graphc.dtypes import DTYPES, UINT32, UINT64, DType
 from graphc.errors import CompilationError
 from graphc.functions import FUNCTIONS
-from graphc.passes.cuda_grid import CudaKernel
+from graphc.passes.cuda.grid import CudaKernel
 from graphc.passes.expressions import function_label
 from graphc.passes.source import Source, print_function
 from graphc.philox import RANDOM

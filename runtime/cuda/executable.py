@@ -17,8 +17,8 @@ from graphc.frontend.state import Cell, keeping
 from graphc.node import Node, describe
 from graphc.ops.leaves import Constant, Input
 from graphc.passes.build import Program, checks_inputs
-from graphc.passes.cuda import cuda_kernel
-from graphc.passes.cuda_grid import CudaKernel
+from graphc.passes.cuda.grid import CudaKernel
+from graphc.passes.cuda.kernels import cuda_kernel
 from graphc.passes.lower import KernelCall
 from graphc.passes.lower_groups import STATUS
 from graphc.passes.signature import signature

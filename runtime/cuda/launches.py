@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from graphc.dims import evaluate
-from graphc.passes.cuda_grid import CudaKernel
+from graphc.passes.cuda.grid import CudaKernel
 from graphc.passes.lower import KernelCall
 from graphc.passes.storage import Side, Storage
 from graphc.passes.threads import Command

@@ -6,8 +6,8 @@ import operator
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from graphc.dims import evaluate
-from graphc.passes.cuda import cuda_kernel
-from graphc.passes.cuda_grid import CudaKernel
+from graphc.passes.cuda.grid import CudaKernel
+from graphc.passes.cuda.kernels import cuda_kernel
 from graphc.passes.lower import KernelCall
 from graphc.runtime.cuda.compiler import Cubin, compile_cuda
 from graphc.runtime.figures import bytes_of, flops_of

@@ -10,7 +10,7 @@ import numpy as np
 from graphc.frontend.state import Cell
 from graphc.node import Node
 from graphc.passes.build import Program
-from graphc.passes.cuda_grid import CudaKernel
+from graphc.passes.cuda.grid import CudaKernel
 from graphc.runtime.compilation import Task, compile_sources
 from graphc.runtime.cuda.compiler import Cubin
 from graphc.runtime.cuda.cublaslt import CublasLt

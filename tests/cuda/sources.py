@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from graphc.dims import Dim
 from graphc.dtypes import DType
-from graphc.passes.cuda_grid import CudaKernel, Share
+from graphc.passes.cuda.grid import CudaKernel, Share
 from graphc.passes.loops import Buffer, Kernel
 from graphc.passes.source import Source
 

@@ -12,7 +12,7 @@ import graphc as gc
 from graphc.errors import DeviceError, FeedError
 from graphc.frontend.tensor import Tensor
 from graphc.passes.build import build_program
-from graphc.passes.cuda_grid import CudaKernel
+from graphc.passes.cuda.grid import CudaKernel
 from graphc.runtime.cuda.compiler import Cubin, compile_cuda
 from graphc.runtime.cuda.device import CudaDevice
 from graphc.runtime.cuda.driver import Driver

@@ -8,8 +8,8 @@ import pytest
 
 import graphc as gc
 from graphc import layers, losses, optimizers
-from graphc.passes.cuda import cuda_kernel
-from graphc.passes.cuda_grid import CudaKernel
+from graphc.passes.cuda.grid import CudaKernel
+from graphc.passes.cuda.kernels import cuda_kernel
 from graphc.runtime.cuda.compiler import Task, assemble_task, lower_task
 from graphc.runtime.target import Target
 from tests.end_to_end.workloads import WORKLOADS

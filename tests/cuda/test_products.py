@@ -12,7 +12,7 @@ from graphc import layers, losses, optimizers
 from graphc.errors import DeviceError, MissingPackageError
 from graphc.frontend.tensor import Tensor
 from graphc.passes.build import build_program
-from graphc.passes.cuda_grid import CudaKernel
+from graphc.passes.cuda.grid import CudaKernel
 from graphc.runtime.cuda import products
 from graphc.runtime.cuda.compiler import Cubin
 from graphc.runtime.cuda.cublaslt import CublasLt

@@ -14,7 +14,7 @@ import pytest
 from graphc.dtypes import BOOL, FLOAT32, FLOAT64, INT32, INT64, UINT64, DType
 from graphc.errors import CompilationError
 from graphc.functions import FUNCTIONS
-from graphc.passes.cuda_grid import CudaKernel
+from graphc.passes.cuda.grid import CudaKernel
 from graphc.passes.expressions import function_label
 from graphc.philox import RANDOM
 from graphc.runtime.cache import KernelCache

@@ -13,7 +13,7 @@ from graphc.op import OPS, Elementwise, Refusal, Sample
 from graphc.ops.leaves import Input
 from graphc.passes.autodiff import grad
 from graphc.passes.build import build_program, optimisations
-from graphc.passes.cuda import cuda_kernel
+from graphc.passes.cuda.kernels import cuda_kernel
 from graphc.passes.pipeline import run_pipeline
 from graphc.scalar import Array, NumpyScalars
 from graphc.text import parse, print_graph

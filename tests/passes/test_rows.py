@@ -11,7 +11,7 @@ import graphc as gc
 from graphc import layers, losses
 from graphc.frontend.tensor import Tensor
 from graphc.passes.build import Program, build_program
-from graphc.passes.cuda import cuda_kernel
+from graphc.passes.cuda.kernels import cuda_kernel
 from graphc.passes.fuse import Fuse
 from graphc.passes.loops import Loop
 from graphc.passes.rows import merge_rows

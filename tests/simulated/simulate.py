@@ -23,7 +23,7 @@ import numpy as np
 from numba.cuda.simulator import kernel as simulated_kernel
 from numba.cuda.simulator import kernelapi
 
-from graphc.passes.cuda_grid import CudaKernel
+from graphc.passes.cuda.grid import CudaKernel
 from graphc.passes.expressions import function_label
 from graphc.passes.source import Source, print_function
 from graphc.runtime.cuda.functions import EXCHANGED, exchange_source

@@ -7,8 +7,8 @@ from contextlib import ExitStack
 from functools import partial
 
 from graphc.dims import product
-from graphc.passes.cuda_grid import Share
-from graphc.passes.cuda_printer import FEW_THREADS, THREADS, CudaPrinter, Form, extents, tiles
+from graphc.passes.cuda.grid import Share
+from graphc.passes.cuda.printer import FEW_THREADS, THREADS, CudaPrinter, Form, extents, tiles
 from graphc.passes.expressions import number_source, size_expression
 from graphc.passes.loops import BLOCK, LANES, Axis, ColumnFold, Fold, FoldItem, Statement, Store, terms_of
 from graphc.passes.terms import walk_terms

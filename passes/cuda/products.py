@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from math import prod
 
 from graphc.dims import Size, evaluate, product
-from graphc.passes.cuda_grid import Share
-from graphc.passes.cuda_printer import THREADS, CudaPrinter, Form, extents, tiles
+from graphc.passes.cuda.grid import Share
+from graphc.passes.cuda.printer import THREADS, CudaPrinter, Form, extents, tiles
 from graphc.passes.expressions import number_source, size_expression
 from graphc.passes.loops import Axis, Contraction
 from graphc.passes.terms import Term

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 
 from graphc.dims import product
-from graphc.passes.cuda_grid import Share
-from graphc.passes.cuda_printer import FEW_THREADS, CudaPrinter, Form, extents
-from graphc.passes.cuda_reductions import join_lanes
+from graphc.passes.cuda.grid import Share
+from graphc.passes.cuda.printer import FEW_THREADS, CudaPrinter, Form, extents
+from graphc.passes.cuda.reductions import join_lanes
 from graphc.passes.expressions import number_source, size_expression
 from graphc.passes.loops import LANES, Axis, Fold, Loop, Statement, Store, terms_of
 from graphc.passes.rows import ALONG

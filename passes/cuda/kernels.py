@@ -9,7 +9,7 @@ How the threads of a grid share a kernel depends on what is in its loops:
     column fold      the threads of a block compute many rows of some columns at once, and one for each column adds them
                      up in order; short columns, and very many, are reduced by a thread each
     search           a thread searches a row
-    contraction      a block computes a tile of the result (``graphc.passes.cuda_product``)
+    contraction      a block computes a tile of the result (``graphc.passes.cuda.products``)
 
 Reductions keep the order that ``graphc.passes.loops`` defines, so the results are those of the CPU to the bit, unless
 products are asked for that are not exact.
@@ -21,12 +21,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from graphc.dims import evaluate, symbols_of
-from graphc.passes.cuda_grid import CudaKernel
-from graphc.passes.cuda_maps import write_each, write_map, write_scatter, write_strips
-from graphc.passes.cuda_printer import CudaPrinter, Form
-from graphc.passes.cuda_product import count_parts, scratch_extents, write_product, write_sum
-from graphc.passes.cuda_reductions import write_columns, write_rows
-from graphc.passes.cuda_rows import is_row_program, write_row_program
+from graphc.passes.cuda.grid import CudaKernel
+from graphc.passes.cuda.maps import write_each, write_map, write_scatter, write_strips
+from graphc.passes.cuda.printer import CudaPrinter, Form
+from graphc.passes.cuda.products import count_parts, scratch_extents, write_product, write_sum
+from graphc.passes.cuda.reductions import write_columns, write_rows
+from graphc.passes.cuda.row_programs import is_row_program, write_row_program
 from graphc.passes.loops import Axis, ColumnFold, Contraction, Fold, Kernel, Loop, Statement, Store, Winograd
 from graphc.passes.lower import KernelCall
 from graphc.passes.storage import Side

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from graphc.dims import Size, product
-from graphc.passes.cuda_grid import Share
+from graphc.passes.cuda.grid import Share
 from graphc.passes.expressions import size_expression
 from graphc.passes.loops import Axis
 from graphc.passes.source import KernelPrinter

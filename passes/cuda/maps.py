@@ -7,8 +7,8 @@ from contextlib import nullcontext
 from dataclasses import replace
 
 from graphc.dims import product
-from graphc.passes.cuda_grid import Share
-from graphc.passes.cuda_printer import FEW_THREADS, THREADS, CudaPrinter, Form, extents, tiles
+from graphc.passes.cuda.grid import Share
+from graphc.passes.cuda.printer import FEW_THREADS, THREADS, CudaPrinter, Form, extents, tiles
 from graphc.passes.expressions import number_source, size_expression
 from graphc.passes.loops import Axis, Loop, Statement, Store, Winograd, terms_of
 from graphc.passes.terms import Term, walk_terms

@@ -9,8 +9,8 @@ import pytest
 import graphc as gc
 from graphc.dims import evaluate
 from graphc.frontend.tensor import Tensor
-from graphc.passes.cuda import cuda_kernel
-from graphc.passes.cuda_grid import CudaKernel, Share
+from graphc.passes.cuda.grid import CudaKernel, Share
+from graphc.passes.cuda.kernels import cuda_kernel
 from graphc.passes.lower import KernelCall
 
 

@@ -81,6 +81,8 @@ class Expressions:
         self.functions: dict[tuple[str, DType], None] = {}
         """Functions that the expressions call, by name and element type, in order of first use."""
         self.tables: dict[str, Term] = {}
+        self.flat: tuple[frozenset[tuple[str, Size]], str] | None = None
+        """Steps along axes that together are a variable of the source already."""
 
     def text(self, term: Term, binding: int = 0) -> str:
         """The source of a term, in parentheses where its surroundings bind tighter."""
@@ -133,7 +135,10 @@ class Expressions:
 
     def index(self, index: Index) -> str:
         """A place in a buffer as source."""
-        parts = [_scaled(name, stride) for name, stride in index.axes]
+        if self.flat is not None and frozenset(index.axes) == self.flat[0]:
+            parts = [self.flat[1]]
+        else:
+            parts = [_scaled(name, stride) for name, stride in index.axes]
         parts += [_scaled(self.text(place, 5), stride) for place, stride in index.places]
         parts += [size_expression(offset) for offset in index.offsets]
         return " + ".join(parts).replace("+ -", "- ") or "0"

@@ -33,7 +33,8 @@ class CudaKernel:
     kernel: what it was printed from. source: its Python text. threads: of a block. shares: the ranges that blocks
     divide; the grid has the product of their blocks, none of them if there is no work. guards: how many conditions it
     looks at before it does anything. before: a kernel that is launched first, with the same arguments. scratch: memory
-    that both use, as sizes whose product is its number of elements; () for none. scratch_type: their type.
+    that both use, as sizes whose product is its number of elements; () for none. scratch_type: their type. decoded:
+    ranges whose numbers are taken apart into positions.
 
     The compiled function takes the kernel's sizes (int64), its buffers (pointers), the scratch if there is one
     (pointer), and for each guard a pointer to a truth value (one byte) and the value (int64, 0 or 1) for which the
@@ -48,6 +49,13 @@ class CudaKernel:
     before: CudaKernel | None = None
     scratch: tuple[Size, ...] = ()
     scratch_type: DType = FLOAT32
+    decoded: tuple[tuple[Size, ...], ...] = ()
+
+    def longest(self, values: Sequence[int]) -> int:
+        """The most elements of a range that threads count through with 32 bits. values: of the kernel's sizes."""
+        sizes = dict(zip(self.kernel.sizes, values, strict=True))
+        ranges = (*(share.sizes for share in self.shares), *self.decoded)
+        return max((prod(evaluate(size, sizes) for size in one) for one in ranges), default=0)
 
     def blocks(self, values: Sequence[int]) -> int:
         """The number of blocks. values: of the kernel's sizes."""

@@ -91,7 +91,7 @@ def _printed(
             with printer.block(f"if (when{number}[0] != 0) != (chosen{number} != 0):"):
                 printer.line("return")
         threads, shares = write(printer)
-    return CudaKernel(kernel, printer.finish(name), threads, shares, guards)
+    return CudaKernel(kernel, printer.finish(name), threads, shares, guards, decoded=tuple(printer.decoded))
 
 
 def _form(p: CudaPrinter, likely: Mapping[str, int]) -> Form:

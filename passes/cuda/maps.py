@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from graphc.dims import product
 from graphc.passes.cuda.grid import Share
-from graphc.passes.cuda.printer import FEW_THREADS, THREADS, CudaPrinter, Form, extents, tiles
+from graphc.passes.cuda.printer import FEW_THREADS, THREADS, CudaPrinter, Form, extents, flat_index, tiles
 from graphc.passes.expressions import number_source, size_expression
 from graphc.passes.loops import Axis, Loop, Statement, Store, Winograd, terms_of
 from graphc.passes.terms import Term, walk_terms
@@ -41,7 +41,7 @@ def write_each(p: CudaPrinter, axes: Sequence[Axis], body: Sequence[Statement]) 
     """One thread for each step of the axes, which runs the statements."""
     p.declare_arrays(body)
     simple = all(isinstance(statement, Store) for statement in body)
-    name = axes[0].name if len(axes) == 1 else "place"
+    name = _count_through(p, axes)
     p.line(f"{name} = cuda.grid(1)")
     with p.block(f"if {name} < {size_expression(product(extents(axes)))}:"):
         p.decode(axes, name)
@@ -50,13 +50,21 @@ def write_each(p: CudaPrinter, axes: Sequence[Axis], body: Sequence[Statement]) 
     return threads, (Share(extents(axes), threads),)
 
 
+def _count_through(p: CudaPrinter, axes: Sequence[Axis]) -> str:
+    """The variable that counts through axes together; an index that moves as it does is written as it."""
+    if len(axes) == 1:
+        return axes[0].name
+    p.expressions.flat = frozenset(flat_index(axes).axes), "element"
+    return "element"
+
+
 def _four(p: CudaPrinter, axes: Sequence[Axis], stores: Sequence[Store], count: str) -> None:
     """Four elements a thread: all values first, then all stores, which the compiler would not reorder."""
     arrays = ["values" if not number else f"values{number + 1}" for number in range(len(stores))]
     for array, store in zip(arrays, stores, strict=True):
         boolean = store.value.dtype.kind == "b"
         p.line(f"{array} = cuda.local.array({_AT_ONCE}, {'uint8' if boolean else store.value.dtype.name})")
-    name = axes[0].name if len(axes) == 1 else "place"
+    name = _count_through(p, axes)
     p.line(f"first = cuda.blockIdx.x * {THREADS * _AT_ONCE} + cuda.threadIdx.x")
     with p.block(f"for l in range({_AT_ONCE}):"):
         p.line(f"{name} = min(first + l * {THREADS}, {count} - 1)")
@@ -68,7 +76,8 @@ def _four(p: CudaPrinter, axes: Sequence[Axis], stores: Sequence[Store], count: 
     with p.block(f"for l in range({_AT_ONCE}):"):
         p.line(f"{name} = first + l * {THREADS}")
         with p.block(f"if {name} < {count}:"):
-            p.decode(axes, name)
+            if any(store.index != flat_index(axes) for store in stores):
+                p.decode(axes, name)
             places = [place for store in stores for place, _ in store.index.places]
             p.define(places, p.bound, set())
             for array, store in zip(arrays, stores, strict=True):

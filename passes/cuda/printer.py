@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from graphc.dims import Size, product
 from graphc.passes.cuda.grid import Share
 from graphc.passes.expressions import size_expression
-from graphc.passes.loops import Axis
+from graphc.passes.loops import Axis, Kernel
 from graphc.passes.source import KernelPrinter
+from graphc.passes.terms import Index, contiguous_strides
 
-__all__ = ["FEW_THREADS", "THREADS", "CudaPrinter", "Form", "extents", "tiles"]
+__all__ = ["FEW_THREADS", "THREADS", "CudaPrinter", "Form", "extents", "flat_index", "tiles"]
 
 THREADS = 256
 """Of a block."""
@@ -27,20 +28,33 @@ class CudaPrinter(KernelPrinter):
     parameters = ()
     local_array = "cuda.local.array({0}, {1})"
 
+    def __init__(self, kernel: Kernel) -> None:
+        super().__init__(kernel)
+        self.decoded: list[tuple[Size, ...]] = []
+        """Ranges whose numbers are taken apart, which arithmetic of 32 bits does."""
+
     def counted(self, extent: str, granule: int, top: bool) -> str:
         return f"range(cuda.grid(1), {extent}, cuda.gridsize(1))" if top else f"range({extent})"
 
     def decode(self, axes: Sequence[Axis], number: str) -> None:
         """Define the axes from the number of an element, counted with the last axis innermost."""
         inner: Size = 1
+        if len(axes) > 1:
+            self.decoded.append(extents(axes))
         for position, axis in reversed(list(enumerate(axes))):
-            text = number if inner == 1 else f"{number} // {_atom(inner)}"
+            text = number if inner == 1 else f"quotient({number}, {size_expression(inner)})"
             if position:
-                text = f"{text} % {_atom(axis.extent)}"
+                text = f"rest({text}, {size_expression(axis.extent)})"
             if text != axis.name:
                 self.line(f"{axis.name} = {text}")
             self.bound.add(axis.name)
             inner = product((inner, axis.extent))
+
+
+def flat_index(axes: Sequence[Axis]) -> Index:
+    """The index of an element in memory that is counted through in the order of the axes."""
+    strides = contiguous_strides(extents(axes))
+    return Index(tuple((axis.name, stride) for axis, stride in zip(axes, strides, strict=True)))
 
 
 def extents(axes: Sequence[Axis]) -> tuple[Size, ...]:
@@ -53,8 +67,3 @@ def tiles(extent: Size, size: int) -> str:
     return (
         str(-(-extent // size)) if isinstance(extent, int) else f"(({size_expression(extent)} + {size - 1}) // {size})"
     )
-
-
-def _atom(size: Size) -> str:
-    text = size_expression(size)
-    return text if text.isidentifier() or text.isdigit() else f"({text})"

@@ -119,8 +119,8 @@ def write_product(p: CudaPrinter, c: Contraction, likely: Mapping[str, int], par
     p.line(f"sums = cuda.local.array({tile.own_rows * tile.own_columns}, {dtype.name})")
     p.line("thread = cuda.threadIdx.x")
     _place_of_tile(p, c, tile, rows, columns, parts)
-    p.line(f"down = thread // {tile.across}")
-    p.line(f"across = thread % {tile.across}")
+    p.line(f"down = quotient(thread, {tile.across})")
+    p.line(f"across = rest(thread, {tile.across})")
     with _own(p, tile) as (_, _, place):
         p.line(f"sums[{place}] = {number_source(0, dtype)}")
     depths = size_expression(product(extents(c.depths)))
@@ -179,8 +179,8 @@ def _load_left(p: CudaPrinter, c: Contraction, tile: _Tile, rows: str, depths: s
     with _elements(p, tile.rows * _DEPTH):
         size, fast, slow = (tile.rows, "row", "inner") if by_rows else (_DEPTH, "inner", "row")
         first = {"row": "first_row", "inner": "start"}
-        p.line(f"{fast} = {first[fast]} + place % {size}")
-        p.line(f"{slow} = {first[slow]} + place // {size}")
+        p.line(f"{fast} = {first[fast]} + rest(place, {size})")
+        p.line(f"{slow} = {first[slow]} + quotient(place, {size})")
         p.line(f"value = {number_source(-0.0, c.left.dtype)}")
         _load(p, c.left, f"row < {rows} and inner < {depths}", ((c.rows, "row"), (c.depths, "inner")))
         p.line(f"left[(inner - start) * {tile.left_stride} + row - first_row] = value")
@@ -193,8 +193,8 @@ def _load_right(p: CudaPrinter, c: Contraction, tile: _Tile, columns: str, depth
     with _elements(p, tile.columns * _DEPTH):
         size, fast, slow = (_DEPTH, "inner", "column") if by_depths else (tile.columns, "column", "inner")
         first = {"column": "first_column", "inner": "start"}
-        p.line(f"{fast} = {first[fast]} + place % {size}")
-        p.line(f"{slow} = {first[slow]} + place // {size}")
+        p.line(f"{fast} = {first[fast]} + rest(place, {size})")
+        p.line(f"{slow} = {first[slow]} + quotient(place, {size})")
         p.line(f"value = {number_source(0, c.right.dtype)}")
         _load(p, c.right, f"column < {columns} and inner < {depths}", (((c.column,), "column"), (c.depths, "inner")))
         p.line(f"right[(inner - start) * {tile.columns} + column - first_column] = value")
@@ -251,8 +251,8 @@ def _write_result(p: CudaPrinter, c: Contraction, tile: _Tile, rows: str, column
         p.line(f"result[{row} * {tile.columns} + {across}] = sums[{place}]")
     p.line("cuda.syncthreads()")
     with _elements(p, tile.rows * tile.columns):
-        p.line(f"row = first_row + place // {tile.columns}")
-        p.line(f"column = first_column + place % {tile.columns}")
+        p.line(f"row = first_row + quotient(place, {tile.columns})")
+        p.line(f"column = first_column + rest(place, {tile.columns})")
         with p.block(f"if row < {rows} and column < {columns}:"):
             if parts > 1:
                 first = (

@@ -128,11 +128,23 @@ def _saturate(bits: int) -> Build:
     return build
 
 
+def _unsigned(divide: str) -> Build:
+    """Division of numbers from 0 to 2**31 - 1, in 32 bits, which a GPU does several times as fast as in 64."""
+
+    def build(builder: Any, args: Any) -> Any:
+        short = [builder.trunc(arg, ir.IntType(32)) for arg in args]
+        return builder.zext(getattr(builder, divide)(*short), args[0].type)
+
+    return build
+
+
 def operations() -> dict[str, Any]:
     """What generated source may call, by name, as numba intrinsics."""
     from graphc.runtime.intrinsics import INTRINSICS, define, types
 
     forms = {
+        "quotient": define(lambda x, y: types.int64(types.int64, types.int64), _unsigned("udiv")),
+        "rest": define(lambda x, y: types.int64(types.int64, types.int64), _unsigned("urem")),
         "round_even": define(lambda x: x(x), _libdevice("rint")),
         "maximum": define(lambda x, y: x(x, x), _extreme("max", ">")),
         "minimum": define(lambda x, y: x(x, x), _extreme("min", "<")),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from graphc.dims import evaluate
+from graphc.errors import DeviceError
+from graphc.node import describe
 from graphc.passes.cuda.grid import CudaKernel
 from graphc.passes.lower import KernelCall
 from graphc.passes.storage import Side, Storage
@@ -17,6 +19,24 @@ __all__ = ["LaunchWriter", "Part"]
 
 Part = tuple[CudaKernel, object]
 """A kernel, and the function that a device has loaded for it."""
+
+
+_COUNTED = 2**31
+"""Elements that threads count with 32 bits."""
+
+
+def _check_range(call: KernelCall, elements: int) -> None:
+    """Refuse to launch a kernel over more elements than its arithmetic holds."""
+    if elements >= _COUNTED:
+        line = call.nodes[0].origin.location if call.nodes else None
+        raise DeviceError(
+            f"kernel {call.kernel.name} would count more elements than a GPU's kernels do",
+            at=None if line is None else str(line),
+            facts=[("computes", describe(node)) for node in call.nodes],
+            expected=f"fewer than {_COUNTED:,}",
+            got=f"{elements:,}",
+            way_out="a smaller batch, or compile for the CPU",
+        )
 
 
 class LaunchWriter(ProgramWalk):
@@ -62,6 +82,7 @@ class LaunchWriter(ProgramWalk):
         for kernel, function in self.parts[command.call]:
             blocks = kernel.blocks(values)
             if blocks:
+                _check_range(call, kernel.longest(values))
                 scratch = (self.scratch,) if kernel.scratch else ()
                 arguments = (*values, *places, *scratch, *self._guards)
                 self.launches.append(Launch(function, blocks, kernel.threads, arguments, command.call))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import operator
 import os
 from collections.abc import Callable
 from math import inf, isinf, isnan, nan
@@ -43,6 +44,17 @@ def fma(x: Any, y: Any, z: Any) -> Any:
     if type(x) is np.float32:
         return np.float32(_fmaf(x, y, z))
     return np.float64(_fma(x, y, z)) if type(x) is np.float64 else x * y + z
+
+
+def _in_32_bits(operation: Callable[[int, int], int]) -> Callable[[int, int], int]:
+    """Division as a GPU does it; an assertion holds its operands to what 32 bits can hold."""
+
+    def divide(x: int, y: int) -> int:
+        assert 0 <= x < 2**31
+        assert 0 < y < 2**31
+        return operation(int(x), int(y))
+
+    return divide
 
 
 def maximum(x: Any, y: Any) -> Any:
@@ -139,6 +151,8 @@ NAMES: dict[str, Any] = {
     "minimum": minimum,
     "select": lambda condition, x, y: x if condition else y,
     "floor_divide": _integers("floor_divide"),
+    "quotient": _in_32_bits(operator.floordiv),
+    "rest": _in_32_bits(operator.mod),
     "remainder": _integers("remainder"),
     "saturate_int32": _saturate(np.int32),
     "saturate_int64": _saturate(np.int64),

@@ -98,7 +98,7 @@ def _suits(call: KernelCall, worth: int) -> bool:
 
 def _sole(kernel: Kernel) -> Contraction | None:
     (first, *others) = kernel.body
-    return first if isinstance(first, Contraction) and not others else None
+    return first if isinstance(first, Contraction) and first.inside is None and not others else None
 
 
 def _product(c: Contraction, out: str, target: Index) -> Gemm | None:

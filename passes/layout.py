@@ -27,7 +27,7 @@ class LayOut:
 
     Batch, free and contracted axes must each be one run of memory. If kernels read the right operand in vectors, its
     last axis must be a free one; the left operand is read number by number, in either order. A convolution's zeros are
-    written into memory once, so that its kernel need not ask where it is.
+    written into memory once, so that its kernel need not ask where it is; without vectors, only those between elements.
     """
 
     vectors: bool = True
@@ -39,7 +39,7 @@ class LayOut:
 
     def _arrange(self, node: Node) -> Node:
         if isinstance(node.op, ConvGeneral):
-            return _arrange_convolution(node, node.op)
+            return _arrange_convolution(node, node.op, self.vectors)
         if not isinstance(node.op, DotGeneral):
             return node
         op, (left, right) = node.op, node.inputs
@@ -58,7 +58,8 @@ class LayOut:
         return node if op == node.op and (left, right) == node.inputs else apply(op, left, right)
 
 
-def _arrange_convolution(node: Node, op: ConvGeneral) -> Node:
+def _arrange_convolution(node: Node, op: ConvGeneral, zeros: bool) -> Node:
+    """zeros: whether those around the left operand are written into memory."""
     left, right = node.inputs
     rank, n, apart = left.type.rank, op.spatial, by_channels(node)
     if apart:
@@ -67,7 +68,11 @@ def _arrange_convolution(node: Node, op: ConvGeneral) -> Node:
     for axis, before, after, dilation in zip(op.lhs[2:], op.low, op.high, op.lhs_dilation, strict=False):
         low[axis], high[axis], between[axis] = max(before, 0), max(after, 0), dilation - 1
         start[axis], stop[axis] = max(-before, 0), max(-after, 0)
-    if any(low) or any(high) or any(between):
+    nothing, once = (0,) * n, (1,) * n
+    around = (nothing, nothing)
+    if not zeros and not apart and not any(between) and all(isinstance(left.type.shape[a], int) for a in op.lhs[2:]):
+        around = tuple(low[axis] for axis in op.lhs[2 : 2 + n]), tuple(high[axis] for axis in op.lhs[2 : 2 + n])
+    elif any(low) or any(high) or any(between):
         zero = apply(Constant(Literal.of(0.0, left.type.dtype)))
         left = apply(Pad(tuple(low), tuple(high), tuple(between)), left, zero)
     if any(start) or any(stop):
@@ -77,14 +82,13 @@ def _arrange_convolution(node: Node, op: ConvGeneral) -> Node:
                 start[axis] = min(start[axis], size)
                 ends[axis] = max(start[axis], size - stop[axis])
         left = apply(Slice(tuple(start), tuple(ends), (1,) * rank), left)
-    nothing, once = (0,) * n, (1,) * n
     group = op.rhs[-1] if op.grouped else 0  # first, or beside the features: depths then lie in equal steps
     depths = [axis for axis in range(rank) if axis not in (op.rhs[1], *op.rhs[2 + n :])]
     order = (*([0] if op.grouped and group == 0 else []), *depths, *([group] if group else []), op.rhs[1])
     if order != tuple(range(rank)) and not apart:
         right = apply(Transpose(order), right)
         op = replace(op, rhs=tuple(order.index(axis) for axis in op.rhs))
-    op = replace(op, low=nothing, high=nothing, lhs_dilation=once)
+    op = replace(op, low=around[0], high=around[1], lhs_dilation=once)
     if op.out[1] == rank - 1 or apart:
         return node if op == node.op and (left, right) == node.inputs else apply(op, left, right)
     order = (*(axis for axis in range(rank) if axis != op.out[1]), op.out[1])

@@ -145,7 +145,8 @@ class Contraction:
 
     rows, depths: axes, the innermost last. left: a load that does not depend on the column; right: one that does not
     depend on rows. result: the variable of the sum, which the stores use. by_columns: whether threads share the
-    columns, each taking its part of a large right operand.
+    columns, each taking its part of a large right operand. inside: where there is a left operand to load; elsewhere it
+    is 0, as around an image. Only programs for GPUs ask for it.
     """
 
     batch: Axis
@@ -157,6 +158,12 @@ class Contraction:
     result: str
     stores: tuple[Store, ...]
     by_columns: bool = False
+    inside: Term | None = None
+
+    @property
+    def operands(self) -> tuple[Term, ...]:
+        """What is multiplied, and the condition."""
+        return (self.left, self.right, *([self.inside] if self.inside is not None else []))
 
     @property
     def shared(self) -> Axis:
@@ -190,6 +197,11 @@ class Winograd:
     right: Term
     result: str
     stores: tuple[Store, ...]
+
+    @property
+    def operands(self) -> tuple[Term, ...]:
+        """What is multiplied."""
+        return self.left, self.right
 
     @property
     def tiles(self) -> tuple[int, int]:
@@ -243,7 +255,7 @@ def terms_of(statement: Statement) -> Iterator[Term]:
     elif isinstance(statement, Search):
         yield statement.value
     elif isinstance(statement, (Contraction, Winograd)):
-        yield from (statement.left, statement.right)
+        yield from statement.operands
         for store in statement.stores:
             yield from terms_of(store)
     elif isinstance(statement, Loop):

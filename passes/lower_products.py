@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from graphc.dims import Dim, Size, multiply, product
+from graphc.dtypes import INT64
 from graphc.errors import CompilationError
 from graphc.node import Node
 from graphc.ops.contraction import DotGeneral
@@ -19,7 +20,7 @@ from graphc.passes.lower import KernelCall, KernelWriter, count_flops
 from graphc.passes.lower_channels import lower_channels
 from graphc.passes.lower_winograd import lower_winograd
 from graphc.passes.spaces import PRODUCTS, by_channels, cone
-from graphc.passes.terms import Index, contiguous_strides, walk_terms
+from graphc.passes.terms import Index, Term, TermBuilder, contiguous_strides, walk_terms
 from graphc.passes.views import linear
 
 __all__ = ["lower_products"]
@@ -37,13 +38,14 @@ _KINDS = ("batch", "row", "column", "depth")
 @dataclass(frozen=True)
 class _Range:
     """A range that is counted through. kind: batch, row, column or depth. left, right: how far a step moves in the
-    operands. axis: of the result."""
+    operands. axis: of the result. spatial: which axis of a window or an image it is, -1 for none."""
 
     kind: str
     extent: Size
     left: Size = 0
     right: Size = 0
     axis: int = -1
+    spatial: int = -1
 
 
 def lower_products(writer: KernelWriter, roots: Sequence[Node]) -> KernelCall:
@@ -68,11 +70,14 @@ def lower_products(writer: KernelWriter, roots: Sequence[Node]) -> KernelCall:
         tuple((name, item.right) for name, item in named.items() if item.right != 0),
     )
     operands = [builder.load(source, Index(step), dtype) for source, step in zip(sources, steps, strict=True)]
+    if isinstance(node.op, ConvGeneral) and (any(node.op.low) or any(node.op.high)):
+        operands += _in_image(builder, node, node.op, named, operands)
 
     spot = linear(place, node.type.shape)
     known = [term.index for term in walk_terms([*operands, *results]) if term.index is not None]
     plan = plan_axes(axes, [*known, spot], lambda outer, inner: named[outer.name].kind == named[inner.name].kind)
-    left, right, *values = substitute(builder, [*operands, *results], plan)
+    moved = substitute(builder, [*operands, *results], plan)
+    (left, right, *inside), values = moved[: len(operands)], moved[len(operands) :]
     kinds = {new: named[old].kind for old, new in plan.new_name.items()}
     groups = {kind: [axis for axis in plan.axes if kinds[axis.name] == kind] for kind in _KINDS}
     if len(groups["batch"]) > 1 or len(groups["column"]) > 1:
@@ -101,10 +106,36 @@ def lower_products(writer: KernelWriter, roots: Sequence[Node]) -> KernelCall:
             Store(writer.write(writer.storage[root]), target, value) for root, value in zip(roots, values, strict=True)
         ),
         by_columns,
+        inside[0] if inside else None,
     )
     work = multiply(2, product(item.extent for item in named.values()))
     flops = (*((work,) if work != 0 else ()), *count_flops(roots, writer.stored))
     return writer.call(roots, [contraction], sizes, flops=flops)
+
+
+def _in_image(
+    builder: TermBuilder, node: Node, op: ConvGeneral, named: Mapping[str, _Range], operands: list[Term]
+) -> list[Term]:
+    """Let the left operand be read where the image begins so many elements later as zeros lie before it; the condition
+    for a place that is in the image."""
+    left, shape = operands[0], node.inputs[0].type.shape
+    strides = contiguous_strides(shape)
+    inside: Term | None = None
+    for axis in range(op.spatial):
+        if not op.low[axis] and not op.high[axis]:
+            continue
+        steps = {"row": op.strides[axis], "depth": op.rhs_dilation[axis]}
+        along = tuple((name, steps[item.kind]) for name, item in named.items() if item.spatial == axis)
+        place = builder.position(Index(along).plus(Index.constant(-op.low[axis])))
+        zero, size = builder.constant(0, INT64), builder.position(Index.constant(shape[op.lhs[2 + axis]]))
+        here = builder.logical_and(builder.less_equal(zero, place), builder.less(place, size))
+        inside = here if inside is None else builder.logical_and(inside, here)
+        assert left.index is not None
+        before = multiply(strides[op.lhs[2 + axis]], op.low[axis])
+        assert isinstance(before, int)
+        left = builder.load(left.name, left.index.plus(Index.constant(-before)), left.dtype)
+    operands[0] = left
+    return [inside] if inside is not None else []
 
 
 def _pass_sizes(node: Node, groups: dict[str, list[Axis]]) -> dict[str, Size]:
@@ -153,7 +184,7 @@ def _ranges(node: Node) -> Iterator[_Range]:
 def _ranges_of_convolution(
     op: ConvGeneral, node: Node, in_left: Sequence[Size], in_right: Sequence[Size]
 ) -> Iterator[_Range]:
-    """The layout pass has put all zeros into memory, so every position is a sum over the whole kernel."""
+    """What a convolution counts through; the layout pass has put zeros between elements into memory."""
     shape, kernel = node.type.shape, node.inputs[1].type.shape
     rows = {op.out[0]: in_left[op.lhs[0]]}
     depths = {op.rhs[0]: in_left[op.lhs[1]]}
@@ -165,7 +196,12 @@ def _ranges_of_convolution(
         group = op.out[-1]
         yield _Range("batch", shape[group], in_left[op.lhs[-1]], in_right[op.rhs[-1]], group)
     for axis in sorted(rows):
-        yield _Range("row", shape[axis], left=rows[axis], axis=axis)
+        yield _Range("row", shape[axis], left=rows[axis], axis=axis, spatial=_spatial(op.out, axis))
     yield _Range("column", shape[op.out[1]], right=in_right[op.rhs[1]], axis=op.out[1])
     for axis in sorted(depths):
-        yield _Range("depth", kernel[axis], depths[axis], in_right[axis])
+        yield _Range("depth", kernel[axis], depths[axis], in_right[axis], spatial=_spatial(op.rhs, axis))
+
+
+def _spatial(roles: Sequence[int], axis: int) -> int:
+    """Which spatial axis an axis is, by the roles of all; -1 if it is none."""
+    return roles.index(axis) - 2 if axis in roles[2:] else -1

@@ -384,6 +384,11 @@ class KernelPrinter(_Lines):
                 for axis in c.depths:
                     inner.enter_context(self.loop_over(axis))
                 left, right = self.expressions.text(c.left), self.expressions.text(c.right)
+                if c.inside is not None:
+                    self.line(f"left = {number_source(0, c.left.dtype)}")
+                    with self.block(f"if {self.expressions.text(c.inside)}:"):
+                        self.line(f"left = {left}")
+                    left = "left"
                 self.line(f"{c.result} = fma({left}, {right}, {c.result})")
             self.bound.add(c.result)
             self.stores(c.stores)

@@ -40,7 +40,7 @@ _ROOM = 1 << 20
 def tiles_apply(kernel: Kernel) -> bool:
     """True for contractions of floats whose right operand and results hold a known number of columns side by side."""
     (first, *others) = kernel.body
-    if others or not isinstance(first, Contraction) or not first.left.dtype.is_float:
+    if others or not isinstance(first, Contraction) or not first.left.dtype.is_float or first.inside is not None:
         return False
     column = first.column
     indices = [first.right.index, *(store.index for store in first.stores)]

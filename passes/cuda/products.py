@@ -13,7 +13,7 @@ sums in scratch memory; a second kernel adds up the parts in order. How many par
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from math import prod
 
@@ -182,7 +182,7 @@ def _load_left(p: CudaPrinter, c: Contraction, tile: _Tile, rows: str, depths: s
         p.line(f"{fast} = {first[fast]} + rest(place, {size})")
         p.line(f"{slow} = {first[slow]} + quotient(place, {size})")
         p.line(f"value = {number_source(-0.0, c.left.dtype)}")
-        _load(p, c.left, f"row < {rows} and inner < {depths}", ((c.rows, "row"), (c.depths, "inner")))
+        _load(p, c.left, f"row < {rows} and inner < {depths}", ((c.rows, "row"), (c.depths, "inner")), c.inside)
         p.line(f"left[(inner - start) * {tile.left_stride} + row - first_row] = value")
 
 
@@ -212,12 +212,21 @@ def _elements(p: CudaPrinter, count: int) -> Iterator[None]:
         yield
 
 
-def _load(p: CudaPrinter, operand: Term, inside: str, ranges: Sequence[tuple[Sequence[Axis], str]]) -> None:
-    """Let ``value`` be an element of an operand where it has one."""
-    with p.block(f"if {inside}:"):
+def _load(
+    p: CudaPrinter,
+    operand: Term,
+    within: str,
+    ranges: Sequence[tuple[Sequence[Axis], str]],
+    inside: Term | None = None,
+) -> None:
+    """Let ``value`` be an element of an operand where it has one. inside: where it is not 0 by itself."""
+    with p.block(f"if {within}:"):
         for axes, number in ranges:
             p.decode(axes, number)
-        p.line(f"value = {p.expressions.text(operand)}")
+        if inside is not None:
+            p.line(f"value = {number_source(0, operand.dtype)}")
+        with p.block(f"if {p.expressions.text(inside)}:") if inside is not None else nullcontext():
+            p.line(f"value = {p.expressions.text(operand)}")
         p.bound -= {axis.name for axes, _ in ranges for axis in axes}
 
 

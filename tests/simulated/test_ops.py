@@ -8,6 +8,8 @@ import pytest
 import graphc as gc
 from graphc.frontend.tensor import Tensor
 from graphc.op import Sample
+from graphc.passes.pipeline import run_pipeline
+from graphc.runtime.target import Target
 from tests.cuda.fake_driver import FakeDriver
 from tests.harness import BATCH, SIZES, all_samples, declare, operands, same_bits
 from tests.simulated.device import simulated
@@ -19,7 +21,9 @@ def test_a_simulated_kernel_gives_the_bits_of_the_cpu(sample: Sample) -> None:
     function = gc.function([*inputs, Tensor(BATCH)], result, training=True, winograd=False, threads=1)
     fed = [*operands(sample), np.zeros(SIZES["batch"], np.float32)]
     wanted = function(*fed)
-    gpu = simulated(function.program, function._executable.cells, "exact", FakeDriver())
+    target = Target("cuda", precision="exact")
+    program = target.program(run_pipeline(function._bound, target.passes(training=True)))
+    gpu = simulated(program, function._executable.cells, "exact", FakeDriver())
     arrays, sizes = gpu.feeder.prepare(dict(zip(gpu.feeder.labels, _in_order(gpu.feeder.labels, fed), strict=True)))
     found = np.asarray(gpu.run(arrays, sizes)["output"])
     assert isinstance(wanted, np.ndarray)

@@ -26,7 +26,7 @@ from graphc.errors import DeclarationError, GraphcError
 from graphc.runtime.cache import FOLDER_VARIABLE
 from graphc.runtime.data.arrays import ArrayData
 from graphc.runtime.executor import THREADS_VARIABLE
-from graphc.runtime.tasks import load_task, task_options
+from graphc.runtime.tasks import load_task, message_of, task_options
 
 __all__ = ["Bench", "bench", "main"]
 
@@ -160,7 +160,7 @@ def main() -> None:
     try:
         found = _take_steps(name, ast.literal_eval(options), int(steps), ast.literal_eval(batch_size), answers)
     except GraphcError as error:
-        found = {"error": str(error)}
+        found = {"error": message_of(error)}
         print(file=answers)
     print(json.dumps(found), file=answers, flush=True)
 

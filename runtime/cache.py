@@ -113,7 +113,8 @@ class KernelCache:
                 Path(temporary).unlink(missing_ok=True)
                 raise
         except OSError as error:
-            warnings.warn(f"graphc cannot keep a compiled kernel in {path.parent}: {error}", stacklevel=2)
+            reason = error.strerror or error  # without the temporary name, so that it is said once for all kernels
+            warnings.warn(f"graphc cannot keep a compiled kernel in {path.parent}: {reason}", stacklevel=2)
 
     def entries(self) -> list[Path]:
         """The files of the cache, those unused longest first."""

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +21,12 @@ from graphc.passes.explain import explain
 from graphc.runtime.bench import bench
 from graphc.runtime.cache import default_cache
 from graphc.runtime.checkpoint import read_checkpoint
+from graphc.runtime.cuda.compiler import cuda_key
 from graphc.runtime.executor import default_threads, thread_count
 from graphc.runtime.render import STAGES, render
 from graphc.runtime.runs import RunFolder, train_run
 from graphc.runtime.target import TARGET_VARIABLE, TARGETS
-from graphc.runtime.tasks import BUILT_IN, Task, load_task, task_options
+from graphc.runtime.tasks import BUILT_IN, Task, load_task, message_of, task_options
 
 __all__ = ["main"]
 
@@ -49,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with _target(getattr(options, "target", None)):
             status: int = options.command(options)
     except GraphcError as error:
-        print(f"graphc: {error}", file=sys.stderr)
+        print(f"graphc: {message_of(error)}", file=sys.stderr)
         return 2
     except OSError as error:
         print(f"graphc: {_file_trouble(error)}", file=sys.stderr)
@@ -173,6 +175,8 @@ def _train(options: argparse.Namespace) -> int:
     (declared, backward, optimised, kernels), the generated program kernels.py, and report.txt."""
     started = time.perf_counter()
     task = _load(options)
+    if options.resume is None:
+        task.model.executable("train")  # first, so that a model that cannot run leaves no folder
     folder = RunFolder.choose(options.resume or options.out, task.model.name, resume=options.resume is not None)
     return train_run(
         task,
@@ -245,8 +249,12 @@ def _cache(options: argparse.Namespace) -> int:
         return 0
     entries = cache.entries()
     total = sum(path.stat().st_size for path in entries)
-    current = sum(cache.is_current(path) for path in entries)
+    here = sum(cache.is_current(path) for path in entries)
+    gpu = sum(replace(cache, environment=cuda_key).is_current(path) for path in entries)
     print(f"folder   {cache.folder or 'none: the cache is off'}")
     print(f"kernels  {len(entries)}, {total:,} bytes of at most {cache.limit:,}")
-    print(f"usable   {current} by these versions of graphc, numba and LLVM on this processor; others are compiled anew")
+    print(
+        f"usable   {here} on this processor, {gpu} on GPUs, with these versions of graphc and its compilers; "
+        "others are compiled anew"
+    )
     return 0

@@ -72,10 +72,12 @@ class Target:
         return Target(chosen, threads, fuse, winograd, precision)
 
     def other(self, name: str | None) -> Target:
-        """This target, or the one of another name; DeclarationError if there is none."""
+        """This target, or the one of another name; DeclarationError if there is none. A precision that it lacks becomes
+        float32."""
         if name is None or name == self.name:
             return self
-        return Target.of(name, self.threads, self.fuse, self.winograd, "float32")
+        precision = self.precision if self.precision in PRECISIONS[:2] else "float32"
+        return Target.of(name, self.threads, self.fuse, self.winograd, precision)
 
     def passes(self, training: bool) -> tuple[Pass, ...]:
         """The passes between a declared graph and its kernels."""

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from graphc.errors import DeclarationError
+from graphc.errors import DeclarationError, GraphcError
+from graphc.origin import user_location
 from graphc.runtime.model import Model
 from graphc.scalar import Array
 
-__all__ = ["BUILT_IN", "Task", "load_task", "task_options"]
+__all__ = ["BUILT_IN", "Task", "load_task", "message_of", "task_options"]
 
 BUILT_IN = {
     "digits": "graphc.runtime.digits",
@@ -109,3 +110,12 @@ def load_task(name: str, options: Mapping[str, object]) -> Task:
     if not isinstance(task, Task):
         raise DeclarationError(f"task() of {name} returns no gc.Task", expected="gc.Task(...)", got=repr(task)[:80])
     return task
+
+
+def message_of(error: GraphcError) -> str:
+    """What a command prints of an error: all of it but a line of the script that started graphc, which is nobody's."""
+    script, at = user_location(), error.at
+    lines = str(error).splitlines()
+    if script is None or at is None or not at.startswith(f"{script.file}:"):
+        return "\n".join(lines)
+    return "\n".join(line for line in lines if not line.endswith(at))

@@ -11,8 +11,8 @@ How the threads of a grid share a kernel depends on what is in its loops:
     search           a thread searches a row
     contraction      a block computes a tile of the result (``graphc.passes.cuda.products``)
 
-Reductions keep the order that ``graphc.passes.loops`` defines, so the results are those of the CPU to the bit, unless
-products are asked for that are not exact.
+Sums keep the order that ``graphc.passes.loops`` defines, so the results are those of the CPU to the bit, unless they
+need not be exact: then long ones are shared by more threads (``graphc.passes.cuda.free``).
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from graphc.dims import evaluate, symbols_of
+from graphc.dims import Size, evaluate, symbols_of
+from graphc.dtypes import DType
+from graphc.passes.cuda.free import Reduction
 from graphc.passes.cuda.grid import CudaKernel
 from graphc.passes.cuda.maps import write_each, write_map, write_scatter, write_strips
 from graphc.passes.cuda.printer import CudaPrinter, Form
@@ -53,30 +55,45 @@ def print_cuda(
     """A kernel as it is compiled for a GPU.
 
     guards: how many conditions it looks at first. likely: values of its sizes that the shape of tiles is chosen for.
-    exact: add up products in the order of the CPU; else long sums with few results are computed in parts, by more
-    blocks, and the parts are added up by a second kernel.
+    exact: add up in the order of the CPU; else long sums with few results are shared by more threads, and computed in
+    parts by more blocks, which a second kernel adds up.
     """
-    (first, *_) = kernel.body
-    parts = count_parts(first, likely or {}) if isinstance(first, Contraction) and not exact else 1
+    known = likely or {}
+    if exact or is_row_program(kernel.body):
+        return _printed(kernel, kernel.name, guards, lambda p: _form(p, known))
+    axes, body = _peeled(kernel.body)
+    first, reduction = body[0], Reduction.of(axes, body, known)
+    if reduction is not None and reduction.parts > 1:
+        scratch = (reduction.scratch, reduction.dtype)
+        return _in_parts(kernel, guards, reduction.write, reduction.write_sum, *scratch)
+    if reduction is not None:
+        return _printed(kernel, kernel.name, guards, reduction.write)
+    parts = count_parts(first, known) if isinstance(first, Contraction) else 1
     if parts == 1 or not isinstance(first, Contraction):
-        return _printed(kernel, kernel.name, guards, lambda p: _form(p, likely or {}))
-    scratch = (parts, *scratch_extents(first))
-    return replace(
-        _printed(kernel, f"{kernel.name}_sum", guards, lambda p: write_sum(p, first, parts), scratch=True),
-        before=replace(
-            _printed(
-                kernel,
-                f"{kernel.name}_parts",
-                guards,
-                lambda p: write_product(p, first, likely or {}, parts),
-                scratch=True,
-            ),
-            scratch=scratch,
-            scratch_type=first.left.dtype,
-        ),
-        scratch=scratch,
-        scratch_type=first.left.dtype,
+        return _printed(kernel, kernel.name, guards, lambda p: _form(p, known))
+    return _in_parts(
+        kernel,
+        guards,
+        lambda p: write_product(p, first, known, parts),
+        lambda p: write_sum(p, first, parts),
+        (parts, *scratch_extents(first)),
+        first.left.dtype,
     )
+
+
+def _in_parts(
+    kernel: Kernel,
+    guards: int,
+    write_parts: Callable[[CudaPrinter], Form],
+    write_sum: Callable[[CudaPrinter], Form],
+    scratch: tuple[Size, ...],
+    dtype: DType,
+) -> CudaKernel:
+    """Two kernels: the first leaves parts of results in scratch memory, the second adds them up."""
+    parts = _printed(kernel, f"{kernel.name}_parts", guards, write_parts, scratch=True)
+    whole = _printed(kernel, f"{kernel.name}_sum", guards, write_sum, scratch=True)
+    parts = replace(parts, scratch=scratch, scratch_type=dtype)
+    return replace(whole, before=parts, scratch=scratch, scratch_type=dtype)
 
 
 def _printed(

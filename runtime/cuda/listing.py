@@ -24,10 +24,10 @@ def kernel_rows(
     library_calls: Collection[int] = (),
 ) -> Iterator[str]:
     """The lines of the table. times: seconds of each call. library_calls: those that cuBLASLt computes."""
-    kernels = [_kernels(cuda_kernel(call, exact)) for call in calls]
+    kernels = [[] if checked_on_host(call) else _kernels(cuda_kernel(call, exact)) for call in calls]
     flat = [kernel for several in kernels for kernel in several]
     cubins = dict(zip(map(id, flat), compile_cuda(flat, capability), strict=True))
-    names = max(len(kernel.source.name) for kernel in flat)
+    names = max(len(name) for call in calls for name in (call.kernel.name, *(kernel.source.name for kernel in flat)))
     clock = "        us   share  GFLOP/s     GB/s" if times is not None else ""
     numbers = "    blocks  threads  registers  shared  spilled"
     yield f"   #  {'kernel':<{names}}  {'operations':>12}  {'bytes':>12}{numbers}{clock}"

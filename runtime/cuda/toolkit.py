@@ -18,6 +18,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from graphc.errors import CompilationError
+from graphc.origin import user_location
 
 __all__ = [
     "INSTALL",
@@ -35,6 +36,8 @@ __all__ = [
 
 INSTALL = 'pip install "graphc[cuda]"'
 """What brings the CUDA packages."""
+_SIMULATOR = "NUMBA_ENABLE_CUDASIM"
+_SIMULATED = f"numba's simulator is switched on ({_SIMULATOR})"
 _MODULES = ("numba_cuda", "cuda.bindings", "cuda.core")
 _PACKAGES = ("numba-cuda", "numba", "llvmlite", "nvidia-nvvm", "nvidia-nvjitlink")
 _OPTIONS = {"opt": 3, "fma": 0, "ftz": 0, "prec-div": 1, "prec-sqrt": 1}
@@ -50,8 +53,8 @@ def available() -> str | None:
     missing = [name for name in _MODULES if not _is_installed(name)]
     if missing:
         return f"not installed: {', '.join(missing)}"
-    if os.environ.get("NUMBA_ENABLE_CUDASIM", "0") != "0":
-        return "numba's simulator is switched on (NUMBA_ENABLE_CUDASIM)"
+    if os.environ.get(_SIMULATOR, "0") != "0":
+        return _SIMULATED
     try:
         parts = _parts()
         parts.nvvm.NVVM().get_version()
@@ -73,7 +76,12 @@ def require() -> None:
     """Nothing where kernels can be compiled for CUDA; else CompilationError."""
     reason = available()
     if reason is not None:
-        raise CompilationError("kernels cannot be compiled for CUDA", got=reason, way_out=INSTALL)
+        raise CompilationError(
+            "kernels cannot be compiled for CUDA",
+            at=str(user_location()),
+            got=reason,
+            way_out=f"unset {_SIMULATOR} and start again" if reason == _SIMULATED else INSTALL,
+        )
 
 
 @cache

@@ -173,7 +173,8 @@ def _as_part(call: KernelCall, shape: _Shape) -> _RowCall | None:
         found = _covered(axes, [*rows, (ALONG, shape.width)], sizes)
         if found is None:
             found = _covered(axes, rows, sizes)
-    return _with_accesses(call, found, [name for name, _ in rows]) if found is not None else None
+    part = _with_accesses(call, found, [name for name, _ in rows]) if found is not None else None
+    return part if part is not None and _is_safe(part) else None
 
 
 def _covered(
@@ -221,6 +222,12 @@ def _with_accesses(call: KernelCall, axes: Mapping[str, _Steps], rows: Sequence[
             writes.setdefault(storages[store.buffer], set()).add(access(store.index))
     frozen = ({storage: frozenset(known) for storage, known in one.items()} for one in (reads, writes))
     return _RowCall(call, axes, *frozen)
+
+
+def _is_safe(part: _RowCall) -> bool:
+    """False if a value that all threads of a row read is overwritten by one of them."""
+    shared = part.reads.keys() & part.writes.keys()
+    return not any(access.once for storage in shared for access in part.writes[storage] if access.plain)
 
 
 def _independent(first: _RowCall, second: _RowCall) -> bool:

@@ -32,7 +32,7 @@ from graphc.passes.terms import Term, TermBuilder, walk_terms
 from graphc.passes.winograd_source import winograd_arrays, write_winograd
 from graphc.philox import RANDOM
 
-__all__ = ["KernelPrinter", "Source", "print_function", "print_kernel"]
+__all__ = ["KernelPrinter", "Source", "buffer_labels", "print_function", "print_kernel"]
 
 _WIDEST = 72
 _ARITHMETIC = {

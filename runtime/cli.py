@@ -21,7 +21,6 @@ from graphc.passes.explain import explain
 from graphc.runtime.bench import bench
 from graphc.runtime.cache import default_cache
 from graphc.runtime.checkpoint import read_checkpoint
-from graphc.runtime.cuda.compiler import cuda_key
 from graphc.runtime.executor import default_threads, thread_count
 from graphc.runtime.render import STAGES, render
 from graphc.runtime.runs import RunFolder, train_run
@@ -243,6 +242,8 @@ def _bench(options: argparse.Namespace) -> int:
 
 def _cache(options: argparse.Namespace) -> int:
     """Show where compiled kernels are kept and how many there are, or remove them."""
+    from graphc.runtime.cuda.compiler import cuda_key
+
     cache = default_cache()
     if options.action == "clear":
         print(f"removed {cache.clear()} kernels from {cache.folder}")

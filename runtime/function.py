@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,9 +21,13 @@ from graphc.passes.build import Program
 from graphc.passes.naming import NameUniquely
 from graphc.passes.pipeline import run_pipeline
 from graphc.runtime.declared import named_nodes
+from graphc.runtime.executable import Executable
 from graphc.runtime.feeds import Feeder
 from graphc.runtime.report import program_source
 from graphc.runtime.target import Target
+
+if TYPE_CHECKING:
+    from graphc.runtime.cuda.executable import CudaExecutable
 
 __all__ = ["Function", "bind_cells", "function"]
 
@@ -80,12 +86,22 @@ class Function:
         self.target = Target.of(target, threads, fuse, winograd, precision)
         self._bound, self._training = graph, training
         self.graph = run_pipeline(graph, self.target.passes(training))
-        self._executable = self.target.executable(self.target.program(self.graph), self._cells)
+        self._program = self.target.program(self.graph)
+        if self.target.name == "cpu":
+            self._executable = self._compile()
+
+    def _compile(self) -> Executable | CudaExecutable:
+        return self.target.executable(self._program, self._cells)
+
+    @cached_property
+    def _executable(self) -> Executable | CudaExecutable:
+        """The compiled program; for a GPU from the first call on, so that the source can be read without one."""
+        return self._compile()
 
     @property
     def program(self) -> Program:
         """The kernel calls and the memory plan."""
-        return self._executable.program
+        return self._program
 
     def source(self, target: str | None = None) -> str:
         """The generated program as Python source. target: "cpu" or "cuda"; by default the function's own."""

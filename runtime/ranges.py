@@ -9,9 +9,16 @@ from graphc.interpret import interpret
 from graphc.node import Node, describe
 from graphc.ops.indexing import CheckRange
 from graphc.ops.leaves import Input
+from graphc.passes.build import checks_inputs
+from graphc.passes.lower import KernelCall
 from graphc.scalar import Array
 
-__all__ = ["check_ranges", "range_error"]
+__all__ = ["check_ranges", "checked_by_host", "range_error"]
+
+
+def checked_by_host(call: KernelCall) -> bool:
+    """Whether the host does this call of a program for a GPU, before a step: range checks of what is fed."""
+    return checks_inputs(call) and not call.loops
 
 
 def range_error(node: Node, inputs: Mapping[str, Array]) -> FeedError:

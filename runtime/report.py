@@ -23,6 +23,7 @@ from graphc.runtime.executable import Executable
 from graphc.runtime.feeds import Feeder
 from graphc.runtime.figures import bytes_of, flops_of
 from graphc.runtime.peaks import Peaks, peaks_of
+from graphc.runtime.ranges import checked_by_host
 from graphc.runtime.target import Target
 from graphc.scalar import Array
 from graphc.text.printer import number_nodes, print_line
@@ -33,6 +34,13 @@ if TYPE_CHECKING:
 __all__ = ["contents_of", "profile", "program_source", "report_of"]
 
 _REPEATS = 30
+_MEANINGS = {
+    "exchange(": "exchange(x, half) is x of the thread whose number differs in that bit",
+    "quotient(": "quotient(a, b) and rest(a, b) are a // b and a % b in 32 bits",
+    "when0": "a kernel on one side of a choice runs if the condition, when0[0], is what chosen0 says",
+    "scratch": "scratch is memory that kernels share one after the other",
+}
+"""What names mean that only kernels for a GPU use."""
 
 
 def report_of(model: Model, feed: Mapping[str, object] | None, batch: int, timed: bool) -> str:
@@ -153,8 +161,6 @@ def program_source(program: Program, title: str, target: Target) -> str:
     """All kernels of a program as Python source, each headed by what it computes and the user's lines."""
     how = "as numba compiles them for the CPU" if target.name == "cpu" else "as numba-cuda compiles them"
     parts = [f"# {title}: {len(program.calls)} kernel calls, printed {how}"]
-    if target.name == "cuda":
-        parts[0] += "\n# exchange(x, half) is x of the thread whose number differs in that bit"
     functions: dict[tuple[str, DType], None] = {}
     known: dict[str, int] = {}
     for number, (call, contents) in enumerate(zip(program.calls, contents_of(program), strict=True), 1):
@@ -167,9 +173,20 @@ def program_source(program: Program, title: str, target: Target) -> str:
             parts.append("\n".join([*header, f"# the same kernel as call {known[code]}"]))
             continue
         known[code] = number
+        if target.name == "cuda" and checked_by_host(call):
+            header.append("#   the host does this before the step")
         header += [f"#   {text}{f'    {line}' if line else ''}" for text, line in contents]
         parts.append("\n".join([*header, code]))
+    if target.name == "cuda":
+        parts[0] = "\n".join([parts[0], *_glossary(list(known))])
     return "\n\n\n".join([parts[0], *_functions(list(functions)), *parts[1:]]) + "\n"
+
+
+def _glossary(kernels: Sequence[str]) -> Iterator[str]:
+    """A comment for each name in kernels for a GPU that stands in no manual."""
+    for name, meaning in _MEANINGS.items():
+        if any(name in code for code in kernels):
+            yield f"# {meaning}"
 
 
 def contents_of(program: Program) -> Iterator[list[tuple[str, str]]]:

@@ -13,7 +13,6 @@ from graphc.graph import Graph
 from graphc.node import Node
 from graphc.origin import user_location
 from graphc.passes.build import Program, build_program, optimisations
-from graphc.passes.cuda.kernels import cuda_kernel
 from graphc.passes.fuse import Fuse
 from graphc.passes.lower import KernelCall
 from graphc.passes.pipeline import Pass
@@ -100,6 +99,8 @@ class Target:
         """What a call runs, as source: one kernel, or two on a GPU where a sum is computed in parts."""
         if self.name == "cpu":
             return [print_kernel(call.kernel)]
+        from graphc.passes.cuda.kernels import cuda_kernel
+
         kernel = cuda_kernel(call, self.exact)
         return [*([kernel.before.source] if kernel.before is not None else []), kernel.source]
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from graphc.dims import Size, product
 from graphc.passes.cuda.grid import Share
 from graphc.passes.expressions import size_expression
-from graphc.passes.loops import Axis, Kernel
-from graphc.passes.source import KernelPrinter
-from graphc.passes.terms import Index, contiguous_strides
+from graphc.passes.loops import Axis, Kernel, Statement, stores_of, terms_of
+from graphc.passes.source import KernelPrinter, buffer_labels
+from graphc.passes.terms import Index, contiguous_strides, walk_terms
 
 __all__ = ["FEW_THREADS", "THREADS", "CudaPrinter", "Form", "extents", "flat_index", "tiles"]
 
@@ -30,6 +30,7 @@ class CudaPrinter(KernelPrinter):
 
     def __init__(self, kernel: Kernel) -> None:
         super().__init__(kernel)
+        self.expressions.labels = buffer_labels(kernel.buffers, _read_first(kernel.body))
         self.decoded: list[tuple[Size, ...]] = []
         """Ranges whose numbers are taken apart, which arithmetic of 32 bits does."""
 
@@ -49,6 +50,17 @@ class CudaPrinter(KernelPrinter):
                 self.line(f"{axis.name} = {text}")
             self.bound.add(axis.name)
             inner = product((inner, axis.extent))
+
+
+def _read_first(body: Sequence[Statement]) -> set[str]:
+    """The buffers that are read before any of these statements has written to them."""
+    read: set[str] = set()
+    written: set[str] = set()
+    for statement in body:
+        loads = {term.name for term in walk_terms(terms_of(statement)) if term.kind == "load"}
+        read |= loads - written
+        written |= {store.buffer for store in stores_of(statement)}
+    return read
 
 
 def flat_index(axes: Sequence[Axis]) -> Index:

@@ -176,28 +176,35 @@ def _load_left(p: CudaPrinter, c: Contraction, tile: _Tile, rows: str, depths: s
     """Rows by depths into shared memory, neighbouring threads along the axis whose elements are neighbours."""
     assert c.left.index is not None
     by_rows = c.left.index.stride(c.rows[-1].name) == 1
+    row, inner = _counter(c.rows, "row"), _counter(c.depths, "inner")
     with _elements(p, tile.rows * _DEPTH):
-        size, fast, slow = (tile.rows, "row", "inner") if by_rows else (_DEPTH, "inner", "row")
-        first = {"row": "first_row", "inner": "start"}
+        size, fast, slow = (tile.rows, row, inner) if by_rows else (_DEPTH, inner, row)
+        first = {row: "first_row", inner: "start"}
         p.line(f"{fast} = {first[fast]} + rest(place, {size})")
         p.line(f"{slow} = {first[slow]} + quotient(place, {size})")
         p.line(f"value = {number_source(-0.0, c.left.dtype)}")
-        _load(p, c.left, f"row < {rows} and inner < {depths}", ((c.rows, "row"), (c.depths, "inner")), c.inside)
-        p.line(f"left[(inner - start) * {tile.left_stride} + row - first_row] = value")
+        _load(p, c.left, f"{row} < {rows} and {inner} < {depths}", ((c.rows, row), (c.depths, inner)), c.inside)
+        p.line(f"left[({inner} - start) * {tile.left_stride} + {row} - first_row] = value")
 
 
 def _load_right(p: CudaPrinter, c: Contraction, tile: _Tile, columns: str, depths: str) -> None:
     """Depths by columns into shared memory."""
     assert c.right.index is not None
     by_depths = c.right.index.stride(c.depths[-1].name) == 1 and c.right.index.stride(c.column.name) != 1
+    column, inner = c.column.name, _counter(c.depths, "inner")
     with _elements(p, tile.columns * _DEPTH):
-        size, fast, slow = (_DEPTH, "inner", "column") if by_depths else (tile.columns, "column", "inner")
-        first = {"column": "first_column", "inner": "start"}
+        size, fast, slow = (_DEPTH, inner, column) if by_depths else (tile.columns, column, inner)
+        first = {column: "first_column", inner: "start"}
         p.line(f"{fast} = {first[fast]} + rest(place, {size})")
         p.line(f"{slow} = {first[slow]} + quotient(place, {size})")
         p.line(f"value = {number_source(0, c.right.dtype)}")
-        _load(p, c.right, f"column < {columns} and inner < {depths}", (((c.column,), "column"), (c.depths, "inner")))
-        p.line(f"right[(inner - start) * {tile.columns} + column - first_column] = value")
+        _load(p, c.right, f"{column} < {columns} and {inner} < {depths}", (((c.column,), column), (c.depths, inner)))
+        p.line(f"right[({inner} - start) * {tile.columns} + {column} - first_column] = value")
+
+
+def _counter(axes: Sequence[Axis], several: str) -> str:
+    """The variable that counts through axes together."""
+    return axes[0].name if len(axes) == 1 else several
 
 
 @contextmanager
@@ -259,18 +266,19 @@ def _write_result(p: CudaPrinter, c: Contraction, tile: _Tile, rows: str, column
         row = down if tile.own_rows == 1 else f"({down})"
         p.line(f"result[{row} * {tile.columns} + {across}] = sums[{place}]")
     p.line("cuda.syncthreads()")
+    row, column = _counter(c.rows, "row"), c.column.name
     with _elements(p, tile.rows * tile.columns):
-        p.line(f"row = first_row + quotient(place, {tile.columns})")
-        p.line(f"column = first_column + rest(place, {tile.columns})")
-        with p.block(f"if row < {rows} and column < {columns}:"):
+        p.line(f"{row} = first_row + quotient(place, {tile.columns})")
+        p.line(f"{column} = first_column + rest(place, {tile.columns})")
+        with p.block(f"if {row} < {rows} and {column} < {columns}:"):
             if parts > 1:
                 first = (
                     f"(part * {size_expression(c.batch.extent)} + {c.batch.name})" if c.batch.extent != 1 else "part"
                 )
-                p.line(f"scratch[({first} * {rows} + row) * {columns} + column] = result[place]")
+                p.line(f"scratch[({first} * {rows} + {row}) * {columns} + {column}] = result[place]")
                 return
-            p.decode(c.rows, "row")
-            p.decode((c.column,), "column")
+            p.decode(c.rows, row)
+            p.decode((c.column,), column)
             p.line(f"{c.result} = result[place]")
             p.bound.add(c.result)
             p.stores(c.stores)

@@ -63,7 +63,7 @@ class Slot:
         for name, view in self._views.items():
             view[...] = inputs[name]
         device.follow(self._used, COPIES)
-        device.upload(self._memory.address, self._staging, COPIES)
+        device.upload(self._memory.address, self._staging, COPIES, wait=False)
         device.mark(self._uploaded, COPIES)
         device.follow(self._uploaded, COMPUTE)
 

@@ -94,8 +94,9 @@ class Device(Protocol):
     def host_memory(self, size: int) -> Array:
         """Page-locked bytes of the host, which are copied to and from the device while other work goes on."""
 
-    def upload(self, address: int, source: Array, stream: int = COMPUTE) -> None:
-        """Copy an array to the device. Page-locked memory must stay as it is until the stream has done so."""
+    def upload(self, address: int, source: Array, stream: int = COMPUTE, wait: bool = True) -> None:
+        """Copy an array to the device. wait: until it is there; else the array must stay as it is until the stream has
+        copied it."""
 
     def download(self, target: Array, address: int, wait: bool = True) -> None:
         """Copy from the device into an array, after everything in COMPUTE. wait: until it is there."""
@@ -135,7 +136,7 @@ class Device(Protocol):
 
 
 class _Held:
-    """A kernel or graph of the driver, which is given back with this."""
+    """A kernel, graph or event of the driver, which is given back with this."""
 
     def __init__(self, handle: Any) -> None:
         self.handle = handle
@@ -234,8 +235,10 @@ class CudaDevice:
             self._call(name, handle)
 
     # Copies.
-    def upload(self, address: int, source: Array, stream: int = COMPUTE) -> None:
+    def upload(self, address: int, source: Array, stream: int = COMPUTE, wait: bool = True) -> None:
         self._call("cuMemcpyHtoDAsync", address, source.ctypes.data, source.nbytes, self._streams[stream])
+        if wait:  # a GPU that sees ordinary memory may copy it later too
+            self._call("cuStreamSynchronize", self._streams[stream])
 
     def download(self, target: Array, address: int, wait: bool = True) -> None:
         self._call("cuMemcpyDtoHAsync", target.ctypes.data, address, target.nbytes, self._streams[COMPUTE])
@@ -252,6 +255,12 @@ class CudaDevice:
         weakref.finalize(kernel, self._discard, "cuModuleUnload", module).atexit = False
         return kernel
 
+    def _held(self, give_back: str, handle: Any) -> _Held:
+        """A handle that a function gives back when nobody holds it any more."""
+        held = _Held(handle)
+        weakref.finalize(held, self._discard, give_back, handle).atexit = False
+        return held
+
     def launch(self, launch: Work) -> None:
         if isinstance(launch, LibraryLaunch):
             self.enter()
@@ -267,30 +276,31 @@ class CudaDevice:
         self._call("cuLaunchKernel", launch.function.handle, *grid, 0, stream, ctypes.addressof(pointers), 0)
 
     def record(self, launches: Sequence[Work]) -> object:
-        stream = self._streams[COMPUTE]
-        mode = self._driver.functions.CUstreamCaptureMode(_THREAD_LOCAL)
         self._recording = True
         try:
-            self._call("cuStreamBeginCapture", stream, mode)
-            self._capture(launches)
-            graph = self._call("cuStreamEndCapture", stream)
+            graph = self._captured(launches)
         finally:
             self._recording = False
             garbage, self._garbage = self._garbage, []
             for discard in garbage:
                 discard()
-        recording = _Held(self._call("cuGraphInstantiate", graph, 0))
-        self._call("cuGraphDestroy", graph)
-        weakref.finalize(recording, self._discard, "cuGraphExecDestroy", recording.handle).atexit = False
+        try:
+            recording = self._held("cuGraphExecDestroy", self._call("cuGraphInstantiate", graph, 0))
+        finally:
+            self._discard("cuGraphDestroy", graph)
         return recording
 
-    def _capture(self, launches: Sequence[Work]) -> None:
+    def _captured(self, launches: Sequence[Work]) -> Any:
+        """The driver's graph of work. Whatever goes wrong, be it Ctrl-C, the stream runs work again afterwards."""
+        stream = self._streams[COMPUTE]
         try:
+            self._call("cuStreamBeginCapture", stream, self._driver.functions.CUstreamCaptureMode(_THREAD_LOCAL))
             for launch in launches:
                 self.launch(launch)
-        except DeviceError:
+            return self._call("cuStreamEndCapture", stream)
+        except BaseException:
             with suppress(DeviceError):
-                self._call("cuStreamEndCapture", self._streams[COMPUTE])
+                self._discard("cuGraphDestroy", self._call("cuStreamEndCapture", stream))
             raise
 
     def replay(self, recording: object) -> None:
@@ -299,25 +309,37 @@ class CudaDevice:
 
     # Order.
     def event(self) -> object:
-        return self._call("cuEventCreate", _NO_TIMING)
+        return self._held("cuEventDestroy", self._call("cuEventCreate", _NO_TIMING))
 
     def mark(self, event: object, stream: int = COMPUTE) -> None:
-        self._call("cuEventRecord", event, self._streams[stream])
+        assert isinstance(event, _Held)
+        self._call("cuEventRecord", event.handle, self._streams[stream])
 
     def follow(self, event: object, stream: int) -> None:
-        self._call("cuStreamWaitEvent", self._streams[stream], event, 0)
+        assert isinstance(event, _Held)
+        self._call("cuStreamWaitEvent", self._streams[stream], event.handle, 0)
 
     def finish(self, event: object) -> None:
-        self._call("cuEventSynchronize", event)
+        assert isinstance(event, _Held)
+        self._call("cuEventSynchronize", event.handle)
 
     def synchronize(self) -> None:
-        self._call("cuCtxSynchronize")
+        for stream in self._streams:
+            self._call("cuStreamSynchronize", stream)
+
+
+_opening = threading.Lock()
 
 
 @cache
+def opened(ordinal: int) -> Device:
+    return CudaDevice(load_driver(), ordinal)
+
+
 def open_device(ordinal: int = 0) -> Device:
     """The GPU of this number, opened once in a process.
 
     Raises DeviceError, saying what to do, if the CUDA packages, the driver or the GPU are missing or too old.
     """
-    return CudaDevice(load_driver(), ordinal)
+    with _opening:
+        return opened(ordinal)

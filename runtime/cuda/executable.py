@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from functools import partial
 from typing import cast
 
@@ -16,7 +16,7 @@ from graphc.errors import DeviceError, FeedError
 from graphc.frontend.state import Cell, keeping
 from graphc.node import Node, describe
 from graphc.ops.leaves import Constant, Input
-from graphc.passes.build import Program, checks_inputs
+from graphc.passes.build import Program
 from graphc.passes.cuda.grid import CudaKernel
 from graphc.passes.cuda.kernels import cuda_kernel
 from graphc.passes.lower import KernelCall
@@ -35,7 +35,7 @@ from graphc.runtime.cuda.products import FindLibrary, PlannedProduct, Products, 
 from graphc.runtime.cuda.residence import Resident, resident_of
 from graphc.runtime.cuda.timing import fastest
 from graphc.runtime.feeds import Feeder
-from graphc.runtime.ranges import check_ranges, range_error
+from graphc.runtime.ranges import check_ranges, checked_by_host, range_error
 from graphc.scalar import Array
 
 __all__ = ["CudaExecutable"]
@@ -73,7 +73,7 @@ class CudaExecutable:
         self.threads = 1
         self.feeder = Feeder(program.graph.inputs)
         self._singly = os.environ.get(ONE_BY_ONE, "0") not in ("", "0")
-        here = {number for number, call in enumerate(program.calls) if checks_inputs(call) and not call.loops}
+        here = {number for number, call in enumerate(program.calls) if checked_by_host(call)}
         self._checked_here = [program.calls[number].nodes[0] for number in sorted(here)]
         self._commands = [Command(number, False, False) for number in range(len(program.calls)) if number not in here]
         calls = {command.call: program.calls[command.call] for command in self._commands}
@@ -129,7 +129,12 @@ class CudaExecutable:
         """
         with self.device.lock:
             binding, slot = self._supply(inputs, sizes)
-            self._start(binding, slot)
+            try:
+                self._start(binding, slot)
+            except BaseException:
+                with suppress(DeviceError):
+                    slot.release()  # what has been launched still reads it
+                raise
             slot.release()
             return self._results(binding)
 

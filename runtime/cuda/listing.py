@@ -11,6 +11,7 @@ from graphc.passes.cuda.kernels import cuda_kernel
 from graphc.passes.lower import KernelCall
 from graphc.runtime.cuda.compiler import Cubin, compile_cuda
 from graphc.runtime.figures import bytes_of, flops_of
+from graphc.runtime.ranges import checked_by_host
 
 __all__ = ["kernel_rows"]
 
@@ -23,11 +24,12 @@ def kernel_rows(
     times: Sequence[float] | None = None,
     library_calls: Collection[int] = (),
 ) -> Iterator[str]:
-    """The lines of the table. times: seconds of each call. library_calls: those that cuBLASLt computes."""
-    kernels = [[] if checked_on_host(call) else _kernels(cuda_kernel(call, exact)) for call in calls]
+    """The lines of the table. times: seconds of each call, 0 for one that does not run. library_calls: those that
+    cuBLASLt computes."""
+    kernels = [[] if checked_by_host(call) else _kernels(cuda_kernel(call, exact)) for call in calls]
     flat = [kernel for several in kernels for kernel in several]
     cubins = dict(zip(map(id, flat), compile_cuda(flat, capability), strict=True))
-    names = max(len(name) for call in calls for name in (call.kernel.name, *(kernel.source.name for kernel in flat)))
+    names = max(len(name) for name in (*(call.kernel.name for call in calls), *(one.source.name for one in flat)))
     clock = "        us   share  GFLOP/s     GB/s" if times is not None else ""
     numbers = "    blocks  threads  registers  shared  spilled"
     yield f"   #  {'kernel':<{names}}  {'operations':>12}  {'bytes':>12}{numbers}{clock}"
@@ -37,13 +39,16 @@ def kernel_rows(
         for kernel in several[:-1]:
             yield f"  {number + 1:>2}  {kernel.source.name:<{names}}  {'':>26}{_resources(kernel, cubins, call, sizes)}"
         flops, moved = flops_of(call, sizes) * rounds[number], bytes_of(call, sizes) * rounds[number]
-        row = f"  {number + 1:>2}  {several[-1].source.name:<{names}}  {flops:>12,}  {moved:>12,}"
-        if number in library_calls:
+        name = several[-1].source.name if several else call.kernel.name
+        row = f"  {number + 1:>2}  {name:<{names}}  {flops:>12,}  {moved:>12,}"
+        if not several:
+            row += f"{'by the host':>{len(numbers)}}"
+        elif number in library_calls:
             row += f"{'cuBLASLt':>{len(numbers)}}"
         else:
             row += _resources(several[-1], cubins, call, sizes)
-        if times is not None:
-            seconds = max(times[number] * rounds[number], 1e-12)
+        if times is not None and times[number]:
+            seconds = times[number] * rounds[number]
             row += f"  {seconds * 1e6:>8.2f}  {seconds / whole:>6.1%}"
             row += f"  {flops / seconds / 1e9:>7.0f}  {moved / seconds / 1e9:>7.0f}"
         yield f"{row}  in {rounds[number]} rounds" if rounds[number] != 1 else row

@@ -108,7 +108,6 @@ class FakeDriver:
         "cuDeviceGetAttribute": "attribute",
         "cuDevicePrimaryCtxRetain": "retain",
         "cuCtxSetCurrent": "set_current",
-        "cuCtxSynchronize": "synchronize",
         "cuMemGetInfo": "memory_info",
         "cuMemAlloc": "allocate",
         "cuMemFree": "free",
@@ -131,6 +130,7 @@ class FakeDriver:
         "cuGraphLaunch": "launch_graph",
         "cuGraphExecDestroy": "destroy",
         "cuEventCreate": "event",
+        "cuEventDestroy": "destroy_event",
         "cuEventRecord": "record",
         "cuEventSynchronize": "finish_event",
         "cuGetErrorName": "error_name",
@@ -156,6 +156,8 @@ class FakeDriver:
         self.pinned: dict[int, Array] = {}
         self.launched: list[Launched] = []
         self.graphs_launched = 0
+        self.graphs = 0
+        self.events = 0
         self.loaded = 0
 
     def add(self, name: str, kernel: Kernel) -> bytes:
@@ -267,10 +269,7 @@ class FakeDriver:
     def upload(self, target: int, source: int, size: int, stream: Stream) -> object:
         if not self._on_device(target, size):
             return (Result.CUDA_ERROR_INVALID_VALUE,)
-        if self._is_pinned(source):
-            stream.put(partial(ctypes.memmove, target, source, size))
-        else:
-            stream.put(partial(ctypes.memmove, target, ctypes.string_at(source, size), size))
+        stream.put(partial(ctypes.memmove, target, source, size))  # ordinary memory too may be read only then
         return OK
 
     def download(self, target: int, source: int, size: int, stream: Stream) -> object:
@@ -333,12 +332,15 @@ class FakeDriver:
 
     def end(self, stream: Stream) -> object:
         captured, stream.capture = stream.capture, None
-        return *OK, captured
+        self.graphs += captured is not None
+        return (Result.CUDA_ERROR_INVALID_VALUE,) if captured is None else (*OK, captured)
 
     def instantiate(self, graph: list[Work], flags: int) -> object:
+        self.graphs += 1
         return *OK, list(graph)
 
     def destroy(self, graph: list[Work]) -> object:
+        self.graphs -= 1
         graph.clear()
         return OK
 
@@ -349,7 +351,12 @@ class FakeDriver:
         return OK
 
     def event(self, flags: int) -> object:
+        self.events += 1
         return *OK, Event()
+
+    def destroy_event(self, event: Event) -> object:
+        self.events -= 1
+        return OK
 
     def record(self, event: Event, stream: Stream) -> object:
         event.stream, event.count = stream, stream.given

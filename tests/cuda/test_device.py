@@ -68,7 +68,7 @@ def test_arrays_come_back_from_the_device_as_they_went(eager: tuple[int, ...]) -
     values = np.arange(10, dtype=np.float32)
     address = device.allocate(values.nbytes)
     device.upload(address, values)
-    values[:] = -1  # ordinary memory has been read already
+    values[:] = -1  # it has been read already
     assert value_at(device, address, values).tolist() == list(range(10))
     device.clear(address, 8)
     assert value_at(device, address, values).tolist() == [0, 0, *range(2, 10)]
@@ -80,7 +80,7 @@ def test_page_locked_memory_is_read_when_the_stream_gets_there() -> None:
     staging = device.host_memory(8)
     address = device.allocate(8)
     staging[:] = 1
-    device.upload(address, staging)
+    device.upload(address, staging, wait=False)
     staging[:] = 2
     assert value_at(device, address, staging).tolist() == [2] * 8
     assert len(fake.pinned) == 1
@@ -170,15 +170,42 @@ def test_a_recording_that_fails_leaves_the_stream_usable() -> None:
     assert seen == [(2,)]
 
 
-def test_memory_and_kernels_are_given_back_with_the_last_that_holds_them() -> None:
+def test_a_recording_that_is_interrupted_leaves_the_stream_usable() -> None:
+    def interrupt(stream: int) -> None:
+        raise KeyboardInterrupt
+
     fake = FakeDriver()
     device = device_on(fake)
-    memory = Memory(device, 100)
+    seen: list[tuple[int, ...]] = []
+    function = kernel_on(fake, device, 1, seen.append)
+    with pytest.raises(KeyboardInterrupt):
+        device.record([Launch(function, 1, 32, (1,)), LibraryLaunch(interrupt, "a product")])
+    device.launch(Launch(function, 1, 32, (2,)))
+    device.synchronize()
+    assert seen == [(2,)]
+    assert fake.graphs == 0
+
+
+@pytest.mark.parametrize("name", ["cuStreamBeginCapture", "cuStreamEndCapture", "cuGraphInstantiate"])
+def test_a_recording_that_the_driver_refuses_leaves_nothing_behind(name: str) -> None:
+    fake = FakeDriver()
+    device = device_on(fake)
+    fake.refuses.add(name)
+    with pytest.raises(DeviceError, match=f"refused {name}"):
+        device.record([Launch(kernel_on(fake, device, 1, lambda arguments: None), 1, 32, (1,))])
+    assert fake.graphs == 0
+
+
+def test_memory_kernels_graphs_and_events_are_given_back_with_the_last_that_holds_them() -> None:
+    fake = FakeDriver()
+    device = device_on(fake)
+    memory, event = Memory(device, 100), device.event()
     function = kernel_on(fake, device, 1, lambda arguments: None)
-    assert (fake.used, fake.loaded) == (100, 1)
-    del memory, function
+    recording = device.record([Launch(function, 1, 32, (1,))])
+    assert (fake.used, fake.loaded, fake.graphs, fake.events) == (100, 1, 1, 1)
+    del memory, function, event, recording
     garbage.collect()
-    assert (fake.used, fake.loaded) == (0, 0)
+    assert (fake.used, fake.loaded, fake.graphs, fake.events) == (0, 0, 0, 0)
 
 
 def test_values_are_arranged_at_multiples_of_256_bytes() -> None:
@@ -250,6 +277,7 @@ def test_the_real_bindings_take_the_arguments_of_every_call() -> None:
         "cuGraphDestroy": (real.CUgraph(0),),
         "cuGraphExecDestroy": (real.CUgraphExec(0),),
         "cuEventCreate": (2,),
+        "cuEventDestroy": (event,),
         "cuEventRecord": (event, stream),
         "cuEventSynchronize": (event,),
         "cuGetErrorName": (real.CUresult(2),),

@@ -9,14 +9,14 @@ import pytest
 
 from graphc.errors import DeviceError
 from graphc.runtime.cuda import toolkit
-from graphc.runtime.cuda.device import CudaDevice, Launch, open_device
+from graphc.runtime.cuda.device import CudaDevice, Launch, open_device, opened
 from graphc.runtime.cuda.driver import Driver, load_driver
 from tests.cuda.fake_driver import FakeDriver, Kernel
 
 
 @pytest.fixture(autouse=True)
 def _no_device_is_open() -> None:
-    open_device.cache_clear()
+    opened.cache_clear()
 
 
 def use(monkeypatch: pytest.MonkeyPatch, fake: FakeDriver) -> None:
@@ -104,7 +104,7 @@ def test_an_old_gpu_is_named_with_its_capability(monkeypatch: pytest.MonkeyPatch
 def test_a_gpu_is_opened_once(monkeypatch: pytest.MonkeyPatch) -> None:
     use(monkeypatch, FakeDriver())
     assert open_device() is open_device()
-    open_device.cache_clear()
+    opened.cache_clear()
 
 
 def test_memory_that_is_not_there_is_asked_for_in_vain() -> None:
@@ -139,7 +139,7 @@ def test_a_device_that_fails_stays_failed_and_says_how_to_find_the_kernel() -> N
         device.synchronize()
     text = str(caught.value)
     assert text.startswith("the GPU has failed\n")
-    assert "noticed by cuCtxSynchronize" in text
+    assert "noticed by cuStreamSynchronize" in text
     assert "got        CUDA_ERROR_ILLEGAL_ADDRESS: an illegal memory access was encountered" in text
     assert "with GRAPHC_CUDA_ONE_BY_ONE=1 to learn which kernel failed" in text
     assert device.failure is caught.value

@@ -14,7 +14,7 @@ from graphc.frontend.tensor import Tensor
 from graphc.passes.build import build_program
 from graphc.passes.cuda.grid import CudaKernel
 from graphc.runtime.cuda.compiler import Cubin, compile_cuda
-from graphc.runtime.cuda.device import CudaDevice
+from graphc.runtime.cuda.device import COPIES, CudaDevice
 from graphc.runtime.cuda.driver import Driver
 from graphc.runtime.cuda.executable import CudaExecutable
 from graphc.runtime.cuda.pending import PLACES, Pending
@@ -316,7 +316,7 @@ def test_everything_is_given_back_with_the_executable() -> None:
     assert fake.used > 0
     del pair
     garbage.collect()
-    assert (fake.used, fake.pinned, fake.loaded) == (0, {}, 0)
+    assert (fake.used, fake.pinned, fake.loaded, fake.graphs, fake.events) == (0, {}, 0, 0, 0)
 
 
 def test_the_arena_counts_as_on_the_cpu() -> None:
@@ -336,3 +336,25 @@ def test_inputs_may_be_overwritten_as_soon_as_a_step_has_been_started() -> None:
             batch[:] = step
             found.append(run(executable, {"x": batch})["output"])
         assert [float(number) for number in found] == [4.0 * step for step in range(6)]
+
+
+def test_a_step_that_is_interrupted_keeps_its_inputs_until_its_kernels_have_read_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    x, total = gc.input("x", shape=("n",)), gc.state(0.0, name="total")
+    executable = on_device(gc.function([x], {}, {total: total + gc.sum(x)}), FakeDriver((COPIES,)))
+    device = executable.device
+    run(executable, {"x": np.full(1, 1, np.float32)})
+    run(executable, {"x": np.full(1, 2, np.float32)})
+    replay = device.replay
+
+    def interrupted(recording: object) -> None:
+        replay(recording)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(device, "replay", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(executable, {"x": np.full(1, 4, np.float32)})
+    monkeypatch.setattr(device, "replay", replay)
+    run(executable, {"x": np.full(1, 8, np.float32)})
+    assert float(total.value) == 15.0

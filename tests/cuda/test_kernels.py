@@ -11,6 +11,7 @@ from graphc import layers, losses, optimizers
 from graphc.passes.cuda.grid import CudaKernel
 from graphc.passes.cuda.kernels import cuda_kernel
 from graphc.runtime.cuda.compiler import Task, assemble_task, lower_task
+from graphc.runtime.cuda.listing import kernel_rows
 from graphc.runtime.target import Target
 from tests.end_to_end.workloads import WORKLOADS
 
@@ -68,3 +69,15 @@ def test_a_report_says_what_kernels_take_before_there_is_a_gpu() -> None:
     rows = [line.split() for line in lines[8:]]
     assert all(int(row[-1].replace(",", "")) == 0 for row in rows), "spills"
     assert any(int(row[-2].replace(",", "")) > 1024 for row in rows), "no shared memory"
+
+
+@pytest.mark.usefixtures("compiler")
+def test_a_report_says_what_the_host_does() -> None:
+    x, label = gc.input("x", shape=("batch", 6)), gc.input("label", shape=("batch",), dtype="int64")
+    loss = losses.softmax_cross_entropy(layers.Dense(3, name="dense")(x), label)
+    calls = gc.compile(loss, optimizers.SGD(0.1), target="cuda").program("train").calls
+    times = [0.0, *(1e-6 for _ in calls[1:])]
+    rows = list(kernel_rows(calls, {"batch": 4}, False, (9, 0), times))
+    assert rows[1].split() == ["1", "check_range_kernel", "0", "40", "by", "the", "host"]
+    assert len(rows[2].split()) == 13
+    assert rows[-1].split()[-1] == f"{len(calls) - 1}.00"

@@ -235,13 +235,28 @@ def test_missing_packages_are_an_error_that_says_what_to_install() -> None:
     assert toolkit.available() == "not installed: numba_cuda, cuda.bindings, cuda.core"
     with pytest.raises(CompilationError) as caught:
         compile_cuda([unfused()], (8, 0), cache=KernelCache(None))
-    assert str(caught.value) == (
-        "kernels cannot be compiled for CUDA\n"
-        "  got        not installed: numba_cuda, cuda.bindings, cuda.core\n"
-        '  way out    pip install "graphc[cuda]"'
-    )
+    first, at, *others = str(caught.value).splitlines()
+    assert first == "kernels cannot be compiled for CUDA"
+    assert "test_toolkit.py" in at
+    assert "compile_cuda([unfused()]" in at
+    assert others == [
+        "  got        not installed: numba_cuda, cuda.bindings, cuda.core",
+        '  way out    pip install "graphc[cuda]"',
+    ]
     with pytest.raises(CompilationError, match="not installed"):
         compile_ptx(unfused(), (8, 0))
+
+
+def test_the_simulator_is_to_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(toolkit, "_is_installed", lambda name: True)
+    monkeypatch.setenv("NUMBA_ENABLE_CUDASIM", "1")
+    toolkit.available.cache_clear()
+    try:
+        with pytest.raises(CompilationError, match="simulator is switched on") as caught:
+            toolkit.require()
+    finally:
+        toolkit.available.cache_clear()
+    assert caught.value.way_out == "unset NUMBA_ENABLE_CUDASIM and start again"
 
 
 @pytest.mark.usefixtures("nothing_installed")

@@ -102,8 +102,8 @@ def test_values_that_a_row_shares_are_not_loaded_again() -> None:
     assert all(isinstance(statement, Loop) for statement in call.kernel.body)
     code = cuda_kernel(call).source.code
     assert code.count("exchange(") == 2
-    assert "state[i]" in code  # the largest element is stored,
-    assert code.count("state[i]") == 1  # and not read
+    assert "out[i]" in code  # the largest element is stored,
+    assert code.count("out[i]") == 1  # and not read
 
 
 def test_a_group_is_not_longer_than_eight_calls() -> None:

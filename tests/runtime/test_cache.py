@@ -150,6 +150,17 @@ def test_a_full_disk_costs_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_folder_that_cannot_be_written_to_is_named_without_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(**where: object) -> object:
+        raise PermissionError(13, "Permission denied", str(tmp_path / ".new-x8f3"))
+
+    monkeypatch.setattr("graphc.runtime.cache.tempfile.mkstemp", refuse)
+    with pytest.warns(UserWarning, match="graphc cannot keep a compiled kernel in .*: Permission denied$"):
+        assert compile_into(KernelCache(tmp_path)) == [0.0, 2.0, 4.0, 6.0, 8.0]
+
+
 def test_a_lost_folder_costs_a_warning(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="graphc cannot keep a compiled kernel"):
         assert compile_into(KernelCache(tmp_path / "lost")) == [0.0, 2.0, 4.0, 6.0, 8.0]

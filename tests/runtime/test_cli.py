@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ import graphc as gc
 from graphc.runtime.cache import KernelCache, default_cache
 from graphc.runtime.checkpoint import read_checkpoint
 from graphc.runtime.cli import main
+from graphc.runtime.cuda import toolkit
+from graphc.runtime.cuda.compiler import cuda_key
 from tests.runtime.tasks import stand_in_dot, write_task
 
 ROOT = Path(__file__).parents[2]
@@ -172,6 +175,19 @@ def test_a_run_of_another_model_cannot_be_resumed(capsys: Captured, task: str) -
     assert "line/dense/bias: the model has f32[5], the file float32[4]" in text
 
 
+def test_a_model_that_cannot_run_leaves_no_folder(capsys: Captured, task: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing() -> object:
+        raise ModuleNotFoundError("No module named 'cuda'")
+
+    monkeypatch.setattr(toolkit, "driver", missing)
+    assert failure(capsys, "train", task, "--target", "cuda", "--out", "run").splitlines() == [
+        "the CUDA packages are not installed",
+        "  got        No module named 'cuda'",
+        '  way out    pip install "graphc[cuda]", or compile for the CPU',
+    ]
+    assert not Path("run").exists()
+
+
 def test_a_trace_of_a_step_is_written_after_training(capsys: Captured, task: str) -> None:
     assert main(["train", task, "--epochs", "1", "--no-pictures", "--trace", "traces/step.json"]) == 0
     assert "traces/step.json shows when each kernel of a step ran: open it in " in capsys.readouterr().out
@@ -317,15 +333,18 @@ def test_cache_shows_and_clears_its_folder(capsys: Captured, tmp_path: Path, mon
     (tmp_path / "kernels" / "abc-elsewhere.o").write_bytes(bytes(1234))
     current = cache.path("def")
     assert current is not None
-    current.write_bytes(bytes(766))
+    current.write_bytes(bytes(666))
+    for_a_gpu = replace(cache, environment=cuda_key).path("abcsm90")
+    assert for_a_gpu is not None
+    for_a_gpu.write_bytes(bytes(100))
     monkeypatch.setattr("graphc.runtime.cli.default_cache", lambda: cache)
     assert main(["cache"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"folder   {tmp_path / 'kernels'}"
-    assert lines[1] == "kernels  2, 2,000 bytes of at most 5,000"
-    assert lines[2].startswith("usable   1 by these versions")
+    assert lines[1] == "kernels  3, 2,000 bytes of at most 5,000"
+    assert lines[2].startswith("usable   1 on this processor, 1 on GPUs, with these versions of graphc")
     assert main(["cache", "clear"]) == 0
-    assert capsys.readouterr().out == f"removed 2 kernels from {tmp_path / 'kernels'}\n"
+    assert capsys.readouterr().out == f"removed 3 kernels from {tmp_path / 'kernels'}\n"
     assert list((tmp_path / "kernels").iterdir()) == []
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 import graphc as gc
@@ -9,6 +13,8 @@ from graphc import layers, losses, optimizers
 from graphc.errors import DeclarationError, DeviceError
 from graphc.runtime.cuda import toolkit
 from graphc.runtime.target import TARGET_VARIABLE, Target
+
+ROOT = Path(__file__).parents[2]
 
 
 def model(**options: str) -> gc.Model:
@@ -74,6 +80,46 @@ def test_a_model_for_a_gpu_that_is_not_there_says_so_when_it_is_to_run(monkeypat
     assert text.splitlines()[0] == "the CUDA packages are not installed"
     assert 'pip install "graphc[cuda]"' in text
     assert "test_target.py" in text
+
+
+def test_a_function_for_a_gpu_shows_its_source_without_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing() -> object:
+        raise ModuleNotFoundError("No module named 'cuda'")
+
+    monkeypatch.setattr(toolkit, "driver", missing)
+    x = gc.input("x", shape=("n",))
+    double = gc.function([x], x * 2, target="cuda")
+    assert "first = cuda.blockIdx.x * 1024 + cuda.threadIdx.x" in double.source()
+    assert len(double.program.calls) == 1
+    with pytest.raises(DeviceError, match="the CUDA packages are not installed"):
+        double([1.0])
+
+
+def test_source_for_a_gpu_explains_the_names_that_it_uses() -> None:
+    x, label = gc.input("x", shape=("n", 8)), gc.input("label", shape=("n",), dtype="int64")
+    plain = gc.function([x], x * 2).source("cuda").splitlines()
+    assert plain[1] == ""
+    loss = losses.softmax_cross_entropy(layers.Dense(4)(x), label)
+    lines = gc.function([x, label], loss).source("cuda").splitlines()
+    assert lines[1] == "# exchange(x, half) is x of the thread whose number differs in that bit"
+    assert lines[2] == "# quotient(a, b) and rest(a, b) are a // b and a % b in 32 bits"
+    assert lines[3] == ""
+    assert lines[lines.index("# call 1: input label, status status") + 1] == "#   the host does this before the step"
+
+
+def test_a_program_for_the_cpu_loads_nothing_of_a_gpu() -> None:
+    code = (
+        "import sys, graphc as gc; x = gc.input('x', shape=('n',)); print(gc.function([x], x * 2)([1.0])); "
+        "print([name for name in sys.modules if name.startswith(('graphc.passes.cuda', 'graphc.runtime.cuda'))])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert run.stdout == "[2.]\n[]\n"
+
+
+def test_another_target_keeps_what_it_can_of_the_precision() -> None:
+    assert Target("cpu", precision="exact").other("cuda").precision == "exact"
+    assert Target("cuda", precision="tf32").other("cpu").precision == "float32"
+    assert Target("cuda", precision="tf32").other("cuda").precision == "tf32"
 
 
 def test_a_trace_is_for_the_cpu_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,22 +58,12 @@ def substitute(
     """The terms with their indices in terms of the axes that are left. values: what stands for variables, by name."""
     new: dict[int, Term] = {}
     for term in walk_terms(roots):
-        args = tuple(new[id(arg)] for arg in term.args)
+        index = None
         if term.index is not None:
             places = tuple((new[id(place)], stride) for place, stride in term.index.places)
             index = replace(plan.index(term.index), places=places)
-            new[id(term)] = (
-                builder.load(term.name, index, term.dtype) if term.kind == "load" else builder.position(index)
-            )
-        elif term.kind == "primitive":
-            new[id(term)] = builder.primitive(term.name, term.dtype, *args)
-        elif term.kind == "call":
-            new[id(term)] = builder.call(term.name, *args)
-        elif term.kind == "lookup":
-            assert term.table is not None
-            new[id(term)] = builder.lookup(term.table, *args)
-        elif values is not None and term.kind == "variable" and term.name in values:
+        if values is not None and term.kind == "variable" and term.name in values:
             new[id(term)] = values[term.name]
         else:
-            new[id(term)] = term
+            new[id(term)] = builder.copied(term, tuple(new[id(arg)] for arg in term.args), index)
     return [new[id(root)] for root in roots]

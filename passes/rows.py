@@ -338,18 +338,5 @@ class _Rewriting:
     def made(self, term: Term) -> Term:
         """A term whose inputs have been made."""
         args = tuple(self.known[id(arg)] for arg in term.args)
-        if term.kind == "variable":
-            return self.builder.variable(term.name + self.suffix, term.dtype)
-        if term.kind == "number":
-            return self.builder.constant(term.value, term.dtype)
-        if term.index is not None:
-            index = self.index(term.index)
-            if term.kind == "load":
-                return self.builder.load(self.buffers[term.name], index, term.dtype)
-            return self.builder.position(index)
-        if term.kind == "call":
-            return self.builder.call(term.name, *args)
-        if term.kind == "lookup":
-            assert term.table is not None
-            return self.builder.lookup(term.table, *args)
-        return self.builder.primitive(term.name, term.dtype, *args)
+        name = term.name + self.suffix if term.kind == "variable" else self.buffers.get(term.name, term.name)
+        return self.builder.copied(term, args, self.index(term.index) if term.index is not None else None, name)

@@ -182,3 +182,20 @@ class TermBuilder(Scalars[Term]):
         """A named function, left for the printer to write once and call."""
         dtype = RANDOM[name][1] if name in RANDOM else args[0].dtype
         return self._make(("call", name, *map(id, args)), Term("call", dtype, name, args))
+
+    def copied(self, term: Term, args: tuple[Term, ...], index: Index | None = None, name: str | None = None) -> Term:
+        """A term like another one, perhaps of another builder, of other inputs. name: of another buffer or variable."""
+        name = term.name if name is None else name
+        if term.kind == "number":
+            return self.constant(term.value, term.dtype)
+        if term.kind == "variable":
+            return self.variable(name, term.dtype)
+        if term.kind == "primitive":
+            return self.primitive(name, term.dtype, *args)
+        if term.kind == "call":
+            return self.call(name, *args)
+        if term.kind == "lookup":
+            assert term.table is not None
+            return self.lookup(term.table, *args)
+        assert index is not None
+        return self.load(name, index, term.dtype) if term.kind == "load" else self.position(index)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -60,6 +61,14 @@ class Interrupt(gc.callbacks.Callback):
         if int(model.cells["step"].array) == self.steps:
             for _ in range(self.times):
                 signal.raise_signal(signal.SIGINT)
+
+
+@pytest.fixture
+def _control_c() -> Iterator[None]:
+    """Ctrl-C as Python has it; a process in the background may have been started to ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def test_training_lowers_the_loss_and_records_each_epoch() -> None:
@@ -190,6 +199,7 @@ def test_training_after_control_c_reaches_the_same_bits() -> None:
     assert without_seconds(expected) == without_seconds(first) + without_seconds(second)
 
 
+@pytest.mark.usefixtures("_control_c")
 def test_a_second_control_c_interrupts_at_once_and_the_model_is_usable() -> None:
     whole, stopped = digits_model(), digits_model()
     whole.fit(DATA, epochs=2, batch_size=10)
@@ -200,6 +210,7 @@ def test_a_second_control_c_interrupts_at_once_and_the_model_is_usable() -> None
     assert same_states(whole, stopped)
 
 
+@pytest.mark.usefixtures("_control_c")
 def test_control_c_works_as_before_when_training_is_over() -> None:
     handler = signal.getsignal(signal.SIGINT)
     model = digits_model()

@@ -270,12 +270,7 @@ def _multiplications(call: KernelCall) -> int:
 
 def _axes_of(c: Contraction, call: KernelCall) -> list[Axis]:
     """The axes of a contraction, counting to sizes of the program and not to those that its kernel is passed."""
-    passed = dict(zip(call.kernel.sizes, call.sizes, strict=True))
-
-    def known(size: Size) -> Size:
-        return size if isinstance(size, int) else product([size.factor, *(passed[name] for name in size.symbols)])
-
-    return [replace(axis, extent=known(axis.extent)) for axis in (c.batch, *c.rows, c.column, *c.depths)]
+    return [replace(axis, extent=call.in_program(axis.extent)) for axis in (c.batch, *c.rows, c.column, *c.depths)]
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ The order of every reduction is part of the language and depends on the shape of
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from graphc.dims import Size
@@ -51,6 +51,7 @@ __all__ = [
     "Winograd",
     "axes_of",
     "indices_of",
+    "peeled",
     "stores_of",
     "terms_of",
 ]
@@ -236,6 +237,14 @@ class Kernel:
     buffers: tuple[Buffer, ...]
     body: tuple[Statement, ...]
     split: bool = True
+
+
+def peeled(body: Sequence[Statement], until: str = "") -> tuple[tuple[Axis, ...], Sequence[Statement]]:
+    """The axes of the loops that enclose everything, and what is in them. until: the name of an axis to stop at."""
+    axes: tuple[Axis, ...] = ()
+    while len(body) == 1 and isinstance(body[0], Loop) and body[0].axis.name != until:
+        axes, body = (*axes, body[0].axis), body[0].body
+    return axes, body
 
 
 def terms_of(statement: Statement) -> Iterator[Term]:

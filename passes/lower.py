@@ -62,6 +62,13 @@ class KernelCall:
         """How often it is made in one run of the program."""
         return product(loop.length for loop in self.loops if isinstance(loop, Rounds))
 
+    def in_program(self, size: Size) -> Size:
+        """A size of the kernel in terms of the program's."""
+        if isinstance(size, int):
+            return size
+        passed = dict(zip(self.kernel.sizes, self.sizes, strict=True))
+        return product([size.factor, *(passed[name] for name in size.symbols)])
+
 
 def full_place(shape: Shape) -> tuple[tuple[Axis, ...], Place]:
     """One axis for each dimension of a shape, and the place that they name."""

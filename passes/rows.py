@@ -12,7 +12,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from graphc.dims import Dim, Size, multiply, product
-from graphc.passes.loops import BLOCK, Axis, Buffer, Fold, FoldItem, Kernel, Loop, Statement, Store, stores_of, terms_of
+from graphc.passes.loops import (
+    BLOCK,
+    Axis,
+    Buffer,
+    Fold,
+    FoldItem,
+    Kernel,
+    Loop,
+    Statement,
+    Store,
+    peeled,
+    stores_of,
+    terms_of,
+)
 from graphc.passes.lower import KernelCall, sizes_in
 from graphc.passes.storage import Storage
 from graphc.passes.terms import Index, Term, TermBuilder, walk_terms
@@ -85,7 +98,7 @@ def merge_rows(calls: Sequence[KernelCall]) -> list[KernelCall]:
 
 def _finish(group: Sequence[KernelCall], shape: _Shape | None) -> list[KernelCall]:
     """One call for a group; those that reduce nothing stay as they are, since they need no rows."""
-    if shape is None or len(group) < 2 or not any(isinstance(_inside(call)[0], Fold) for call in group):
+    if shape is None or len(group) < 2 or not any(isinstance(peeled(call.kernel.body)[1][0], Fold) for call in group):
         return list(group)
     return [_merged([one for call in group if (one := _as_part(call, shape)) is not None], shape)]
 
@@ -105,38 +118,10 @@ def _shape_with(group: Sequence[KernelCall], shape: _Shape | None, call: KernelC
     return None
 
 
-def _axes(call: KernelCall) -> list[Axis]:
-    """The axes of the loops around everything in a kernel."""
-    axes: list[Axis] = []
-    body = call.kernel.body
-    while len(body) == 1 and isinstance(body[0], Loop):
-        axes.append(body[0].axis)
-        body = body[0].body
-    return axes
-
-
-def _inside(call: KernelCall) -> Sequence[Statement]:
-    body = call.kernel.body
-    while len(body) == 1 and isinstance(body[0], Loop):
-        body = body[0].body
-    return body
-
-
-def _sizes(call: KernelCall) -> dict[str, Size]:
-    return dict(zip(call.kernel.sizes, call.sizes, strict=True))
-
-
-def _in_program(size: Size, sizes: Mapping[str, Size]) -> Size:
-    """A size of a kernel in terms of the program's."""
-    if isinstance(size, int):
-        return size
-    return multiply(size.factor, product(sizes[name] for name in size.symbols))
-
-
 def _is_simple(call: KernelCall) -> bool:
     """True for plain stores, perhaps behind a reduction of one axis, in memory that stays where it is."""
-    first, *rest = _inside(call)
-    if any(storage.moves is not None for storage in call.arguments) or not _axes(call):
+    axes, (first, *rest) = peeled(call.kernel.body)
+    if any(storage.moves is not None for storage in call.arguments) or not axes:
         return False
     if isinstance(first, Fold):
         plain = len(first.axes) == 1
@@ -150,41 +135,39 @@ def _own_shape(call: KernelCall) -> _Shape | None:
     """The rows that a call alone tells of."""
     if not _is_simple(call):
         return None
-    first, axes, sizes = _inside(call)[0], _axes(call), _sizes(call)
-    along = first.axes[0] if isinstance(first, Fold) else axes.pop()
+    axes, (first, *_) = peeled(call.kernel.body)
+    axes, along = (axes, first.axes[0]) if isinstance(first, Fold) else (axes[:-1], axes[-1])
     if not axes or len(axes) > len(_ROWS) or not isinstance(along.extent, int) or not 1 < along.extent <= BLOCK:
         return None
-    return _Shape(tuple(_in_program(axis.extent, sizes) for axis in axes), along.extent)
+    return _Shape(tuple(call.in_program(axis.extent) for axis in axes), along.extent)
 
 
 def _as_part(call: KernelCall, shape: _Shape) -> _RowCall | None:
     """A call as part of a row program of a shape; None if it is none."""
     if not _is_simple(call):
         return None
-    first, axes, sizes = _inside(call)[0], _axes(call), _sizes(call)
+    axes, (first, *_) = peeled(call.kernel.body)
     rows = list(zip(_ROWS, shape.rows, strict=False))
     found: dict[str, _Steps] | None
     if isinstance(first, Fold):
-        found = _covered(axes, rows, sizes)
+        found = _covered(call, axes, rows)
         if found is None or first.axes[0].extent != shape.width:
             return None
         found[first.axes[0].name] = ((ALONG, 1),)
     else:
-        found = _covered(axes, [*rows, (ALONG, shape.width)], sizes)
+        found = _covered(call, axes, [*rows, (ALONG, shape.width)])
         if found is None:
-            found = _covered(axes, rows, sizes)
+            found = _covered(call, axes, rows)
     part = _with_accesses(call, found, [name for name, _ in rows]) if found is not None else None
     return part if part is not None and _is_safe(part) else None
 
 
-def _covered(
-    axes: Sequence[Axis], wanted: Sequence[tuple[str, Size]], sizes: Mapping[str, Size]
-) -> dict[str, _Steps] | None:
+def _covered(call: KernelCall, axes: Sequence[Axis], wanted: Sequence[tuple[str, Size]]) -> dict[str, _Steps] | None:
     """Each axis as steps along neighbouring wanted ones, which it counts through in order; None if they do not fit."""
     left = list(wanted)
     found: dict[str, _Steps] = {}
     for axis in axes:
-        extent = _in_program(axis.extent, sizes)
+        extent = call.in_program(axis.extent)
         taken: list[tuple[str, Size]] = []
         while left and product(size for _, size in taken) != extent:
             taken.append(left.pop(0))
@@ -202,15 +185,14 @@ def _along(index: Index, axes: Mapping[str, _Steps]) -> _Steps:
 
 def _with_accesses(call: KernelCall, axes: Mapping[str, _Steps], rows: Sequence[str]) -> _RowCall:
     """A call with how it reads and writes its storages."""
-    sizes = _sizes(call)
     storages = {buffer.name: storage for buffer, storage in zip(call.kernel.buffers, call.arguments, strict=True)}
 
     def access(index: Index) -> _Access:
         if index.places or not index.names <= axes.keys():
             return _Access(False)
         moved = Index(_along(index, axes))
-        steps = tuple(_in_program(moved.stride(name), sizes) for name in (*rows, ALONG))
-        return _Access(True, steps, tuple(_in_program(offset, sizes) for offset in index.offsets))
+        steps = tuple(call.in_program(moved.stride(name)) for name in (*rows, ALONG))
+        return _Access(True, steps, tuple(call.in_program(offset) for offset in index.offsets))
 
     reads: dict[Storage, set[_Access]] = {}
     writes: dict[Storage, set[_Access]] = {}
@@ -288,14 +270,14 @@ class _Rewriting:
         self, builder: TermBuilder, one: _RowCall, shape: _Shape, buffers: Mapping[Storage, Buffer], suffix: str
     ) -> None:
         self.builder, self.one, self.shape, self.suffix = builder, one, shape, suffix
-        self.sizes = _sizes(one.call)
+        self.in_program = one.call.in_program
         pairs = zip(one.call.kernel.buffers, one.call.arguments, strict=True)
         self.buffers = {buffer.name: buffers[storage].name for buffer, storage in pairs}
         self.known: dict[int, Term] = {}
 
     def loops(self) -> Loop:
         """Loops over rows around what the call does for one."""
-        first, *rest = _inside(self.one.call)
+        _, (first, *rest) = peeled(self.one.call.kernel.body)
         axes = [Axis(name, size) for name, size in zip(_ROWS, self.shape.rows, strict=False)]
         if isinstance(first, Fold):
             body: tuple[Statement, ...] = (self.fold(first), *self.stores(rest))
@@ -324,9 +306,9 @@ class _Rewriting:
 
     def index(self, index: Index) -> Index:
         return Index(
-            tuple((name, _in_program(stride, self.sizes)) for name, stride in _along(index, self.one.axes)),
-            tuple(_in_program(offset, self.sizes) for offset in index.offsets),
-            tuple((self.term(place), _in_program(stride, self.sizes)) for place, stride in index.places),
+            tuple((name, self.in_program(stride)) for name, stride in _along(index, self.one.axes)),
+            tuple(self.in_program(offset) for offset in index.offsets),
+            tuple((self.term(place), self.in_program(stride)) for place, stride in index.places),
         )
 
     def term(self, root: Term) -> Term:

@@ -101,8 +101,7 @@ class Target:
             return [print_kernel(call.kernel)]
         from graphc.passes.cuda.kernels import cuda_kernel
 
-        kernel = cuda_kernel(call, self.exact)
-        return [*([kernel.before.source] if kernel.before is not None else []), kernel.source]
+        return [kernel.source for kernel in cuda_kernel(call, self.exact).launched]
 
     @property
     def exact(self) -> bool:

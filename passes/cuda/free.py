@@ -8,13 +8,12 @@ parts, each with blocks of its own that leave their results in scratch memory; a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from math import prod
+from dataclasses import dataclass, replace
 
-from graphc.dims import Size, evaluate, product
+from graphc.dims import Size, product
 from graphc.dtypes import DType
 from graphc.passes.cuda.grid import Share
-from graphc.passes.cuda.printer import THREADS, CudaPrinter, Form, extents, tiles
+from graphc.passes.cuda.printer import THREADS, CudaPrinter, Form, estimate, extents, tiles
 from graphc.passes.expressions import number_source, size_expression
 from graphc.passes.loops import Axis, ColumnFold, Fold, FoldItem, Statement, Store, terms_of
 from graphc.passes.terms import walk_terms
@@ -63,16 +62,15 @@ class Reduction:
 
     def in_parts(self, likely: Mapping[str, int]) -> Reduction | None:
         """The same in parts. likely: values of sizes that are not known yet."""
-        known = {name: 64 for axis in (*self.outer, *self.folded) for name in _symbols(axis.extent)} | dict(likely)
-        rows, depth = (prod(evaluate(axis.extent, known) for axis in axes) for axes in (self.outer, self.folded))
+        rows, depth = (estimate(extents(axes), likely) for axes in (self.outer, self.folded))
         if self.column is None and (rows >= _FEW_ROWS or depth < _LONG):
             return None
         if self.column is not None and depth <= self.slots:
             return None
-        blocks = rows if self.column is None else rows * -(-_estimated(self.column.extent) // self.columns)
+        blocks = rows if self.column is None else rows * -(-estimate([self.column.extent], likely) // self.columns)
         parts = min(_MOST_PARTS, -(-_BUSY // max(blocks, 1)), depth // (self.slots * _WORTH))
         one_type = len({item.value.dtype for item in self.items}) == 1
-        return Reduction(**{**vars(self), "parts": parts if parts > 1 and one_type else 1})
+        return replace(self, parts=parts if parts > 1 and one_type else 1)
 
     @property
     def columns(self) -> int:
@@ -171,8 +169,7 @@ class Reduction:
             stop = f"{stop} if {inside} else 0"
         with p.block(f"for {name} in range({first}, {stop}, {self.slots}):"):
             p.decode(self.folded, name)
-            roots = [*(item.value for item in self.items), *(t for store in self.stores for t in terms_of(store))]
-            p.define(roots, p.bound, {id(store.value) for store in self.stores})
+            p.define(terms, p.bound, {id(store.value) for store in self.stores})
             p.stores(self.stores)
             for item in self.items:
                 p.line(f"{item.result} = {p.combine(item, item.result, p.expressions.text(item.value, 5))}")
@@ -221,11 +218,3 @@ class Reduction:
             p.bound |= {item.result for item in self.items}
             p.statements(self.after)
         return THREADS, (Share(extents(self.kept), THREADS),)
-
-
-def _symbols(size: Size) -> tuple[str, ...]:
-    return () if isinstance(size, int) else size.symbols
-
-
-def _estimated(size: Size) -> int:
-    return size if isinstance(size, int) else size.factor * 64

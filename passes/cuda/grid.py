@@ -51,6 +51,11 @@ class CudaKernel:
     scratch_type: DType = FLOAT32
     decoded: tuple[tuple[Size, ...], ...] = ()
 
+    @property
+    def launched(self) -> tuple[CudaKernel, ...]:
+        """The kernels that a call launches, in order."""
+        return (*([self.before] if self.before is not None else []), self)
+
     def longest(self, values: Sequence[int]) -> int:
         """The most elements of a range that threads count through with 32 bits. values: of the kernel's sizes."""
         sizes = dict(zip(self.kernel.sizes, values, strict=True))

@@ -17,7 +17,7 @@ need not be exact: then long ones are shared by more threads (``graphc.passes.cu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from graphc.dims import Size, evaluate, symbols_of
@@ -25,25 +25,22 @@ from graphc.dtypes import DType
 from graphc.passes.cuda.free import Reduction
 from graphc.passes.cuda.grid import CudaKernel
 from graphc.passes.cuda.maps import write_each, write_map, write_scatter, write_strips
-from graphc.passes.cuda.printer import CudaPrinter, Form
+from graphc.passes.cuda.printer import LIKELY, CudaPrinter, Form
 from graphc.passes.cuda.products import count_parts, scratch_extents, write_product, write_sum
 from graphc.passes.cuda.reductions import write_columns, write_rows
 from graphc.passes.cuda.row_programs import is_row_program, write_row_program
-from graphc.passes.loops import Axis, ColumnFold, Contraction, Fold, Kernel, Loop, Statement, Store, Winograd
+from graphc.passes.loops import ColumnFold, Contraction, Fold, Kernel, Store, Winograd, peeled
 from graphc.passes.lower import KernelCall
 from graphc.passes.storage import Side
 
 __all__ = ["cuda_kernel", "print_cuda"]
-
-_LIKELY = 64
-"""What a size that is known only at run time is taken for where the shape of tiles is chosen."""
 
 
 def cuda_kernel(call: KernelCall, exact: bool = True) -> CudaKernel:
     """The kernel of a call, with a guard for each choice that it is on a side of. exact: as for ``print_cuda``."""
     guards = sum(isinstance(place, Side) for place in call.loops)
     likely = {
-        name: evaluate(size, dict.fromkeys(symbols_of([size]), _LIKELY))
+        name: evaluate(size, dict.fromkeys(symbols_of([size]), LIKELY))
         for name, size in zip(call.kernel.sizes, call.sizes, strict=True)
     }
     return print_cuda(call.kernel, guards, likely, exact)
@@ -61,7 +58,7 @@ def print_cuda(
     known = likely or {}
     if exact or is_row_program(kernel.body):
         return _printed(kernel, kernel.name, guards, lambda p: _form(p, known))
-    axes, body = _peeled(kernel.body)
+    axes, body = peeled(kernel.body)
     first, reduction = body[0], Reduction.of(axes, body, known)
     if reduction is not None and reduction.parts > 1:
         scratch = (reduction.scratch, reduction.dtype)
@@ -115,7 +112,7 @@ def _form(p: CudaPrinter, likely: Mapping[str, int]) -> Form:
     """Write the body in the form that suits it."""
     if is_row_program(p.kernel.body):
         return write_row_program(p, p.kernel.body)
-    axes, body = _peeled(p.kernel.body)
+    axes, body = peeled(p.kernel.body)
     first = body[0]
     if isinstance(first, Contraction):
         return write_product(p, first, likely, 1)
@@ -133,11 +130,3 @@ def _form(p: CudaPrinter, likely: Mapping[str, int]) -> Form:
     if any(store.add for store in stores):
         return write_scatter(p, axes, stores)
     return write_map(p, axes, stores)
-
-
-def _peeled(body: Sequence[Statement]) -> tuple[tuple[Axis, ...], Sequence[Statement]]:
-    """The axes of the loops that enclose everything, and what is in them."""
-    axes: tuple[Axis, ...] = ()
-    while len(body) == 1 and isinstance(body[0], Loop):
-        axes, body = (*axes, body[0].axis), body[0].body
-    return axes, body

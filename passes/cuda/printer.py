@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from math import prod
 
-from graphc.dims import Size, product
+from graphc.dims import Dim, Size, evaluate, product
 from graphc.passes.cuda.grid import Share
 from graphc.passes.expressions import size_expression
 from graphc.passes.loops import Axis, Kernel, Statement, stores_of, terms_of
 from graphc.passes.source import KernelPrinter, buffer_labels
 from graphc.passes.terms import Index, contiguous_strides, walk_terms
 
-__all__ = ["FEW_THREADS", "THREADS", "CudaPrinter", "Form", "extents", "flat_index", "tiles"]
+__all__ = ["FEW_THREADS", "LIKELY", "THREADS", "CudaPrinter", "Form", "estimate", "extents", "flat_index", "tiles"]
 
 THREADS = 256
 """Of a block."""
 FEW_THREADS = 64
 """Of a block where a thread has more to do than one element: small blocks spread better."""
+
+LIKELY = 64
+"""What a size that is known only at run time is taken for where the shape of a kernel is chosen."""
 
 Form = tuple[int, tuple[Share, ...]]
 """Threads of a block, and what blocks divide."""
@@ -72,6 +76,12 @@ def flat_index(axes: Sequence[Axis]) -> Index:
 def extents(axes: Sequence[Axis]) -> tuple[Size, ...]:
     """How far axes count."""
     return tuple(axis.extent for axis in axes)
+
+
+def estimate(sizes: Sequence[Size], likely: Mapping[str, int]) -> int:
+    """About how many elements sizes make. likely: values of some that are known only at run time."""
+    known = {name: likely.get(name, LIKELY) for size in sizes if isinstance(size, Dim) for name in size.symbols}
+    return prod(evaluate(size, known) for size in sizes)
 
 
 def tiles(extent: Size, size: int) -> str:

@@ -15,11 +15,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
-from math import prod
 
-from graphc.dims import Size, evaluate, product
+from graphc.dims import Size, product
 from graphc.passes.cuda.grid import Share
-from graphc.passes.cuda.printer import THREADS, CudaPrinter, Form, extents, tiles
+from graphc.passes.cuda.printer import THREADS, CudaPrinter, Form, estimate, extents, tiles
 from graphc.passes.expressions import number_source, size_expression
 from graphc.passes.loops import Axis, Contraction
 from graphc.passes.terms import Term
@@ -70,7 +69,7 @@ def _tile_for(c: Contraction, likely: Mapping[str, int], parts: int) -> _Tile:
     """The largest tile with which there is work for all processors, else the smallest. parts: how many the depths may
     be cut into."""
     sizes = ((c.batch.extent,), extents(c.rows), (c.column.extent,))
-    batch, rows, columns = (_estimate(size, likely) for size in sizes)
+    batch, rows, columns = (estimate(size, likely) for size in sizes)
     tiles = _NARROW if columns <= 16 else _TILES if c.left.dtype.bits == 32 else _WIDE_NUMBERS
     for tile in tiles:
         blocks = batch * -(-rows // tile.rows) * -(-columns // tile.columns) * parts
@@ -81,11 +80,9 @@ def _tile_for(c: Contraction, likely: Mapping[str, int], parts: int) -> _Tile:
 
 def count_parts(c: Contraction, likely: Mapping[str, int]) -> int:
     """How many parts the depths of a contraction are worth cutting into."""
-    most = min(_MOST_PARTS, _estimate(extents(c.depths), likely) // _PART)
+    most = min(_MOST_PARTS, estimate(extents(c.depths), likely) // _PART)
     tile = _tile_for(c, likely, max(most, 1))
-    batch, rows, columns = (
-        _estimate(size, likely) for size in ((c.batch.extent,), extents(c.rows), (c.column.extent,))
-    )
+    batch, rows, columns = (estimate(size, likely) for size in ((c.batch.extent,), extents(c.rows), (c.column.extent,)))
     blocks = batch * -(-rows // tile.rows) * -(-columns // tile.columns)
     parts = min(most, -(-2 * _PROCESSORS // max(blocks, 1)))
     return parts if parts > 1 and blocks < _PROCESSORS else 1
@@ -94,17 +91,6 @@ def count_parts(c: Contraction, likely: Mapping[str, int]) -> int:
 def scratch_extents(c: Contraction) -> tuple[Size, ...]:
     """The shape of what one part of a contraction leaves."""
     return (c.batch.extent, *extents(c.rows), c.column.extent)
-
-
-def _estimate(sizes: Sequence[Size], likely: Mapping[str, int]) -> int:
-    return prod(evaluate(size, _Likely(likely)) for size in sizes)
-
-
-class _Likely(dict[str, int]):
-    """Sizes of which some are not known."""
-
-    def __missing__(self, name: str) -> int:
-        return 64
 
 
 def write_product(p: CudaPrinter, c: Contraction, likely: Mapping[str, int], parts: int) -> Form:

@@ -14,7 +14,7 @@ from graphc.passes.cuda.grid import Share
 from graphc.passes.cuda.printer import FEW_THREADS, CudaPrinter, Form, extents
 from graphc.passes.cuda.reductions import join_lanes
 from graphc.passes.expressions import number_source, size_expression
-from graphc.passes.loops import LANES, Axis, Fold, Loop, Statement, Store, terms_of
+from graphc.passes.loops import LANES, Axis, Fold, Loop, Statement, Store, peeled, terms_of
 from graphc.passes.rows import ALONG
 from graphc.passes.terms import walk_terms
 
@@ -28,7 +28,7 @@ def is_row_program(body: Sequence[Statement]) -> bool:
 
 def write_row_program(p: CudaPrinter, body: Sequence[Statement]) -> Form:
     """Write the loops over rows as one. Threads beyond the last row compute it again and store nothing."""
-    parts = [_inside(statement) for statement in body]
+    parts = [peeled([statement], until=ALONG) for statement in body]
     rows, _ = parts[0]
     count = size_expression(product(extents(rows)))
     p.line(f"lane = cuda.threadIdx.x % {LANES}")
@@ -46,16 +46,6 @@ def write_row_program(p: CudaPrinter, body: Sequence[Statement]) -> Form:
         later = [statement for _, others in parts[number + 1 :] for statement in others]
         _once(p, _stores(statements), count, later)
     return FEW_THREADS, (Share(extents(rows), FEW_THREADS // LANES),)
-
-
-def _inside(statement: Statement) -> tuple[list[Axis], Sequence[Statement]]:
-    """The axes that count rows, and what is done for a row."""
-    rows: list[Axis] = []
-    body: Sequence[Statement] = [statement]
-    while isinstance(body[0], Loop) and body[0].axis.name != ALONG:
-        rows.append(body[0].axis)
-        body = body[0].body
-    return rows, body
 
 
 def _stores(body: Sequence[Statement]) -> list[Store]:

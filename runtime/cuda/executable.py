@@ -101,8 +101,7 @@ class CudaExecutable:
             guards = sum(isinstance(place, Side) for place in call.loops)
             key = signature(call.kernel), call.sizes, guards
             if key not in printed:
-                kernel = cuda_kernel(call, exact)
-                printed[key] = [*([kernel.before] if kernel.before is not None else []), kernel]
+                printed[key] = list(cuda_kernel(call, exact).launched)
             self.kernels[number] = printed[key]
         kernels = [kernel for several in printed.values() for kernel in several]
         cubins = compile(kernels, self.device.capability)

@@ -26,7 +26,7 @@ def kernel_rows(
 ) -> Iterator[str]:
     """The lines of the table. times: seconds of each call, 0 for one that does not run. library_calls: those that
     cuBLASLt computes."""
-    kernels = [[] if checked_by_host(call) else _kernels(cuda_kernel(call, exact)) for call in calls]
+    kernels = [() if checked_by_host(call) else cuda_kernel(call, exact).launched for call in calls]
     flat = [kernel for several in kernels for kernel in several]
     cubins = dict(zip(map(id, flat), compile_cuda(flat, capability), strict=True))
     names = max(len(name) for name in (*(call.kernel.name for call in calls), *(one.source.name for one in flat)))
@@ -36,7 +36,7 @@ def kernel_rows(
     rounds = [evaluate(call.rounds, sizes) for call in calls]
     whole = sum(map(operator.mul, times, rounds)) if times is not None else 1.0
     for number, (call, several) in enumerate(zip(calls, kernels, strict=True)):
-        for kernel in several[:-1]:
+        for kernel in several[:-1] if number not in library_calls else ():
             yield f"  {number + 1:>2}  {kernel.source.name:<{names}}  {'':>26}{_resources(kernel, cubins, call, sizes)}"
         flops, moved = flops_of(call, sizes) * rounds[number], bytes_of(call, sizes) * rounds[number]
         name = several[-1].source.name if several else call.kernel.name
@@ -61,8 +61,3 @@ def _resources(kernel: CudaKernel, cubins: Mapping[int, Cubin], call: KernelCall
     cubin = cubins[id(kernel)]
     blocks = kernel.blocks([evaluate(size, sizes) for size in call.sizes])
     return f"  {blocks:>8,}  {kernel.threads:>7}  {cubin.registers:>9}  {cubin.shared:>6,}  {cubin.spilled:>7,}"
-
-
-def _kernels(kernel: CudaKernel) -> list[CudaKernel]:
-    """What a call launches, in order."""
-    return [*([kernel.before] if kernel.before is not None else []), kernel]

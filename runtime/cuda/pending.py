@@ -71,8 +71,9 @@ class Arrivals:
             if step.content is None:
                 self._device.finish(self._events[step.place])
             while step.content is None:
-                earlier = self._coming.popleft()
+                earlier = self._coming[0]
                 earlier.arrive(self._places[earlier.place].copy())
+                self._coming.popleft()  # only now: an interruption must not lose it
                 if earlier.error is not None:
                     raise earlier.error
         if step.error is not None:

@@ -29,9 +29,8 @@ def kernels_of(name: str) -> list[CudaKernel]:
     found: dict[str, CudaKernel] = {}
     for call in target.program(model.graph("train", target)).calls:
         kernel = cuda_kernel(call, exact=False)
-        for one in (kernel, kernel.before):
-            if one is not None:
-                found.setdefault(one.source.code, one)
+        for one in kernel.launched:
+            found.setdefault(one.source.code, one)
     return list(found.values())
 
 
